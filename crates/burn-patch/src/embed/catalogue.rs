@@ -1,0 +1,101 @@
+//! Every embedding in one list: a new variant is one file and one line here.
+
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::PatchEmbed;
+use super::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
+use super::overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig};
+use crate::grid::PatchGrid;
+use crate::{Error, Tokens};
+
+/// A line of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EmbeddingInfo {
+    /// What command lines and reports call it.
+    pub name: &'static str,
+    /// What it does, in a few words.
+    pub summary: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($name:literal => $variant:ident($config:ident, $module:ident), $summary:literal;)*) => {
+        /// Every embedding.
+        pub const EMBEDDINGS: &[EmbeddingInfo] =
+            &[$(EmbeddingInfo { name: $name, summary: $summary }),*];
+
+        /// Configuration of an embedding chosen at run time.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        pub enum AnyPatchEmbedConfig {
+            $(#[doc = $summary] $variant($config),)*
+        }
+
+        /// An embedding chosen at run time.
+        #[derive(Module, Debug)]
+        #[allow(clippy::large_enum_variant)] // one per model; a box would be no Module
+        pub enum AnyPatchEmbed {
+            $(#[doc = $summary] $variant($module),)*
+        }
+
+        impl AnyPatchEmbedConfig {
+            /// The embedding called `name` with its usual settings and one token per `stride`
+            /// (`[vertical, horizontal]` in pixels); none if [`EMBEDDINGS`] has no such name.
+            pub fn for_stride(name: &str, stride: [usize; 2], channels: usize, dim: usize) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$variant($config::for_stride(stride, channels, dim))),)*
+                    _ => None,
+                }
+            }
+
+            /// Builds the module.
+            ///
+            /// # Errors
+            ///
+            /// Those of the variant.
+            pub fn try_init(&self, device: &Device) -> Result<AnyPatchEmbed, Error> {
+                match self {
+                    $(Self::$variant(config) => config.try_init(device).map(AnyPatchEmbed::$variant),)*
+                }
+            }
+
+            /// Builds the module.
+            ///
+            /// # Panics
+            ///
+            /// With the text of [`try_init`](Self::try_init)'s error.
+            pub fn init(&self, device: &Device) -> AnyPatchEmbed {
+                self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
+            }
+        }
+
+        impl PatchEmbed for AnyPatchEmbed {
+            fn channels(&self) -> usize {
+                match self { $(Self::$variant(embed) => embed.channels(),)* }
+            }
+
+            fn dim(&self) -> usize {
+                match self { $(Self::$variant(embed) => embed.dim(),)* }
+            }
+
+            fn layout(&self, size: [usize; 2]) -> Result<PatchGrid, Error> {
+                match self { $(Self::$variant(embed) => embed.layout(size),)* }
+            }
+
+            fn forward(&self, images: Tensor<4>) -> Tokens {
+                match self { $(Self::$variant(embed) => embed.forward(images),)* }
+            }
+
+            fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
+                match self { $(Self::$variant(embed) => embed.forward_visible(images, cells),)* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    "linear" => Linear(LinearPatchEmbedConfig, LinearPatchEmbed),
+        "non-overlapping patches, one shared matrix (ViT)";
+    "overlap" => Overlap(OverlapPatchEmbedConfig, OverlapPatchEmbed),
+        "overlapping convolution and LayerNorm (PVTv2, SegFormer, CvT)";
+}

@@ -1,0 +1,195 @@
+//! Non-overlapping linear patch embedding.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{Initializer, LayerNorm};
+use burn::tensor::{Device, Int, Tensor};
+
+use super::visible::project_visible;
+use super::{PatchEmbed, PatchNorm, expect_layout};
+use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::ops::project_patches;
+use crate::{Error, Tokens};
+
+/// Configuration of [`LinearPatchEmbed`].
+#[derive(Config, Debug)]
+pub struct LinearPatchEmbedConfig {
+    /// Patch `[height, width]` in pixels.
+    pub patch: [usize; 2],
+    /// Channels of the images.
+    pub channels: usize,
+    /// Width of the embeddings.
+    pub dim: usize,
+    /// Whether the projection has a bias. CLIP's has none.
+    #[config(default = true)]
+    pub bias: bool,
+    /// Normalisation after the projection.
+    #[config(default = "PatchNorm::None")]
+    pub norm: PatchNorm,
+    /// What to do with images that the patch does not divide.
+    #[config(default = "Remainder::Reject")]
+    pub remainder: Remainder,
+    /// Initialiser of weight and bias. The default is PyTorch's for `Conv2d`, which timm keeps.
+    #[config(
+        default = "Initializer::KaimingUniform { gain: 1.0 / 3.0f64.sqrt(), fan_out_only: false }"
+    )]
+    pub initializer: Initializer,
+}
+
+/// ViT's patch embedding: flatten each patch, multiply by one shared matrix.
+///
+/// Dosovitskiy et al., [An Image is Worth 16×16 Words](https://arxiv.org/abs/2010.11929), eq. 1;
+/// `timm/layers/patch_embed.py` (`PatchEmbed`) of timm 1.0.31.
+///
+/// # Shapes
+///
+/// - images `[batch, channels, height, width]`
+/// - tokens `[batch, (height/patch height)·(width/patch width), dim]`, row-major
+///
+/// # Equation
+///
+/// `eᵢ = W·flatten(pᵢ) + b`, with `W` of shape `[dim, channels·patch height·patch width]`. It is
+/// the convolution whose stride equals its kernel, so `proj` is one and takes a checkpoint's
+/// `proj.weight [dim, channels, kh, kw]` as it is.
+///
+/// # Departures
+///
+/// timm checks the image against a fixed `img_size`; here any size that fits the patch is embedded,
+/// and positions say which grid they take. timm without `dynamic_img_pad` drops indivisible
+/// borders when `strict_img_size` is off; here that is [`Remainder::Floor`], said out loud.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
+///
+/// let device = Device::flex();
+/// let embed = LinearPatchEmbedConfig::new([8, 16], 1, 32).init(&device);
+/// assert_eq!(embed.layout([32, 48]).unwrap().tokens(), 12);
+/// let tokens = embed.forward(Tensor::zeros([2, 1, 32, 48], &device));
+/// assert_eq!(tokens.embeddings().dims(), [2, 12, 32]);
+/// assert!(embed.layout([30, 48]).is_err());
+/// ```
+#[derive(Module, Debug)]
+pub struct LinearPatchEmbed {
+    /// The projection, weight `[dim, channels, kh, kw]`.
+    pub proj: Conv2d,
+    /// Normalisation after it.
+    pub norm: Option<LayerNorm>,
+    #[module(skip)]
+    remainder: Remainder,
+}
+
+impl LinearPatchEmbedConfig {
+    /// ViT's embedding with one token per `stride` pixels.
+    pub fn for_stride(stride: [usize; 2], channels: usize, dim: usize) -> Self {
+        Self::new(stride, channels, dim)
+    }
+
+    /// Builds the module.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zero`] for a zero patch, channel count or dim.
+    pub fn try_init(&self, device: &Device) -> Result<LinearPatchEmbed, Error> {
+        nonzero("patch", &self.patch)?;
+        nonzero("channels and dim", &[self.channels, self.dim])?;
+        let proj = Conv2dConfig::new([self.channels, self.dim], self.patch)
+            .with_stride(self.patch)
+            .with_bias(self.bias)
+            .with_initializer(self.initializer.clone())
+            .init(device);
+        Ok(LinearPatchEmbed {
+            proj,
+            norm: self.norm.init(self.dim, device),
+            remainder: self.remainder,
+        })
+    }
+
+    /// Builds the module.
+    ///
+    /// # Panics
+    ///
+    /// With the text of [`try_init`](Self::try_init)'s error.
+    pub fn init(&self, device: &Device) -> LinearPatchEmbed {
+        self.try_init(device)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl LinearPatchEmbed {
+    fn finish(&self, embeddings: Tensor<3>) -> Tensor<3> {
+        match &self.norm {
+            Some(norm) => norm.forward(embeddings),
+            None => embeddings,
+        }
+    }
+}
+
+impl PatchEmbed for LinearPatchEmbed {
+    fn channels(&self) -> usize {
+        self.proj.weight.dims()[1]
+    }
+
+    fn dim(&self) -> usize {
+        self.proj.weight.dims()[0]
+    }
+
+    fn layout(&self, size: [usize; 2]) -> Result<PatchGrid, Error> {
+        Window::patch(self.proj.kernel_size, self.remainder).layout(size)
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Tokens {
+        let grid = expect_layout(self, &images);
+        let bias = self.proj.bias.as_ref().map(|bias| bias.val());
+        let embeddings = project_patches(images, self.proj.weight.val(), bias, &grid);
+        Tokens::from_grid(self.finish(embeddings), grid)
+    }
+
+    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
+        let grid = expect_layout(self, &images);
+        let embeddings = project_visible(&self.proj, images, cells.clone(), &grid);
+        Tokens::from_cells(self.finish(embeddings), grid, cells)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "expected images with 3 channels, got 1")]
+    fn wrong_channels_name_got_and_expected() {
+        let device = Device::flex();
+        let embed = LinearPatchEmbedConfig::new([4, 4], 3, 8).init(&device);
+        embed.forward(Tensor::zeros([1, 1, 8, 8], &device));
+    }
+
+    #[test]
+    #[should_panic(expected = "image of [9, 8] px")]
+    fn forward_panics_with_the_text_of_layout() {
+        let device = Device::flex();
+        let embed = LinearPatchEmbedConfig::new([4, 4], 3, 8).init(&device);
+        embed.forward(Tensor::zeros([1, 3, 9, 8], &device));
+    }
+
+    #[test]
+    fn zero_patch_is_an_error() {
+        let config = LinearPatchEmbedConfig::new([0, 4], 3, 8);
+        assert!(matches!(
+            config.try_init(&Device::flex()),
+            Err(Error::Zero { .. })
+        ));
+    }
+
+    #[test]
+    fn initial_weights_are_those_of_a_torch_convolution() {
+        let embed = LinearPatchEmbedConfig::new([4, 4], 3, 64).init(&Device::flex());
+        let bound = 1.0 / (48.0f32).sqrt();
+        let largest: f32 = embed.proj.weight.val().abs().max().into_scalar();
+        assert!(
+            largest <= bound && largest > 0.95 * bound,
+            "{largest} against ±{bound}"
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! Overlapping convolutional patch embedding.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{Initializer, LayerNorm, Linear, LinearConfig};
+use burn::tensor::{Device, Int, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::visible::project_visible;
+use super::{PatchEmbed, PatchNorm, expect_layout};
+use crate::grid::{PatchGrid, Window, nonzero};
+use crate::ops::project_patches;
+use crate::{Error, Tokens};
+
+/// Published overlapping embeddings: kernel, stride and padding of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OverlapPreset {
+    /// First stage of PVTv2 and SegFormer: 7×7, stride 4, padding 3.
+    PvtV2Stem,
+    /// Later stages of PVTv2 and SegFormer: 3×3, stride 2, padding 1.
+    PvtV2Stage,
+    /// First stage of CvT: 7×7, stride 4, padding 2.
+    CvtStem,
+    /// Later stages of CvT: 3×3, stride 2, padding 1.
+    CvtStage,
+}
+
+impl OverlapPreset {
+    /// Kernel, stride, padding.
+    const fn geometry(self) -> (usize, usize, usize) {
+        match self {
+            Self::PvtV2Stem => (7, 4, 3),
+            Self::PvtV2Stage | Self::CvtStage => (3, 2, 1),
+            Self::CvtStem => (7, 4, 2),
+        }
+    }
+}
+
+/// Configuration of [`OverlapPatchEmbed`].
+#[derive(Config, Debug)]
+pub struct OverlapPatchEmbedConfig {
+    /// Window `[height, width]` in pixels.
+    pub kernel: [usize; 2],
+    /// Step `[vertical, horizontal]` in pixels.
+    pub stride: [usize; 2],
+    /// Channels of the images.
+    pub channels: usize,
+    /// Width of the embeddings.
+    pub dim: usize,
+    /// Zeros on both sides, `[vertical, horizontal]`. None: as many as give `⌈size/stride⌉` tokens
+    /// per axis ([`Window::ceil`]).
+    pub padding: Option<[usize; 2]>,
+    /// Whether a second, 1×1 projection follows. With nothing between, the two are one linear map.
+    #[config(default = false)]
+    pub pointwise: bool,
+    /// Whether the projections have a bias.
+    #[config(default = true)]
+    pub bias: bool,
+    /// Normalisation at the end. The default is the references' LayerNorm with PyTorch's epsilon.
+    #[config(default = "PatchNorm::Layer { epsilon: 1e-5 }")]
+    pub norm: PatchNorm,
+}
+
+/// Overlapping convolutional patch embedding: windows larger than their step.
+///
+/// Wang et al., [PVT v2](https://arxiv.org/abs/2106.13797), section 3.1 (`OverlapPatchEmbed` in
+/// `classification/pvt_v2.py`); Xie et al., [SegFormer](https://arxiv.org/abs/2105.15203); Wu et al.,
+/// [CvT](https://arxiv.org/abs/2103.15808) (`ConvEmbed`).
+///
+/// # Shapes
+///
+/// - images `[batch, channels, height, width]`
+/// - tokens `[batch, rows·cols, dim]`, row-major, `rows = ⌊(height + 2p − k)/s⌋ + 1`; with the
+///   default padding `⌈height/s⌉`
+///
+/// # Equation
+///
+/// `E = LN(Conv2d(I; k, s, p))`, optionally `LN(W₁·Conv2d(I) + b₁)`.
+///
+/// Initialised as PVTv2 and SegFormer: weight `N(0, √(2/(kh·kw·dim)))`, bias 0; CvT's presets too.
+///
+/// # Departures
+///
+/// CvT returns a feature map; [`Tokens::to_feature_map`] gives it. Pixels that no window
+/// reads at the right and bottom are dropped, as by every convolution.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_patch::embed::{OverlapPatchEmbedConfig, OverlapPreset, PatchEmbed};
+///
+/// let device = Device::flex();
+/// let embed = OverlapPatchEmbedConfig::preset(OverlapPreset::PvtV2Stem, 3, 32).init(&device);
+/// let tokens = embed.forward(Tensor::zeros([1, 3, 33, 47], &device));
+/// assert_eq!([tokens.grid().rows, tokens.grid().cols], [9, 12]);
+/// ```
+#[derive(Module, Debug)]
+pub struct OverlapPatchEmbed {
+    /// The projection, weight `[dim, channels, kh, kw]`.
+    pub proj: Conv2d,
+    /// The 1×1 projection after it.
+    pub pointwise: Option<Linear>,
+    /// Normalisation at the end.
+    pub norm: Option<LayerNorm>,
+    #[module(skip)]
+    window: Window,
+}
+
+impl OverlapPatchEmbedConfig {
+    /// One token per `stride` pixels from windows of `2·stride − 1`, the references' proportion
+    /// (7 at stride 4, 3 at stride 2).
+    pub fn for_stride(stride: [usize; 2], channels: usize, dim: usize) -> Self {
+        Self::new(
+            stride.map(|step| (2 * step).saturating_sub(1)),
+            stride,
+            channels,
+            dim,
+        )
+    }
+
+    /// A published geometry.
+    pub fn preset(preset: OverlapPreset, channels: usize, dim: usize) -> Self {
+        let (kernel, stride, padding) = preset.geometry();
+        Self::new([kernel; 2], [stride; 2], channels, dim).with_padding(Some([padding; 2]))
+    }
+
+    /// Builds the module.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zero`] for a zero kernel, stride, channel count or dim.
+    pub fn try_init(&self, device: &Device) -> Result<OverlapPatchEmbed, Error> {
+        nonzero("stride", &self.stride)?;
+        nonzero("channels and dim", &[self.channels, self.dim])?;
+        nonzero("kernel", &self.kernel)?;
+        let window = match self.padding {
+            Some(padding) => Window::symmetric(self.kernel, self.stride, padding),
+            None => Window::ceil(self.kernel, self.stride)?,
+        };
+        let fan_out = self.kernel[0] * self.kernel[1] * self.dim;
+        let mut proj = Conv2dConfig::new([self.channels, self.dim], self.kernel)
+            .with_stride(self.stride)
+            .with_bias(self.bias)
+            .with_initializer(Initializer::Normal {
+                mean: 0.0,
+                std: (2.0 / fan_out as f64).sqrt(),
+            })
+            .init(device);
+        proj.bias = self
+            .bias
+            .then(|| Initializer::Zeros.init([self.dim], device));
+        Ok(OverlapPatchEmbed {
+            proj,
+            pointwise: self.pointwise.then(|| {
+                LinearConfig::new(self.dim, self.dim)
+                    .with_bias(self.bias)
+                    .init(device)
+            }),
+            norm: self.norm.init(self.dim, device),
+            window,
+        })
+    }
+
+    /// Builds the module.
+    ///
+    /// # Panics
+    ///
+    /// With the text of [`try_init`](Self::try_init)'s error.
+    pub fn init(&self, device: &Device) -> OverlapPatchEmbed {
+        self.try_init(device)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl OverlapPatchEmbed {
+    fn finish(&self, embeddings: Tensor<3>) -> Tensor<3> {
+        let embeddings = match &self.pointwise {
+            Some(pointwise) => pointwise.forward(embeddings),
+            None => embeddings,
+        };
+        match &self.norm {
+            Some(norm) => norm.forward(embeddings),
+            None => embeddings,
+        }
+    }
+}
+
+impl PatchEmbed for OverlapPatchEmbed {
+    fn channels(&self) -> usize {
+        self.proj.weight.dims()[1]
+    }
+
+    fn dim(&self) -> usize {
+        self.proj.weight.dims()[0]
+    }
+
+    fn layout(&self, size: [usize; 2]) -> Result<PatchGrid, Error> {
+        self.window.layout(size)
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Tokens {
+        let grid = expect_layout(self, &images);
+        let bias = self.proj.bias.as_ref().map(|bias| bias.val());
+        let embeddings = project_patches(images, self.proj.weight.val(), bias, &grid);
+        Tokens::from_grid(self.finish(embeddings), grid)
+    }
+
+    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
+        let grid = expect_layout(self, &images);
+        let embeddings = project_visible(&self.proj, images, cells.clone(), &grid);
+        Tokens::from_cells(self.finish(embeddings), grid, cells)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(OverlapPreset::PvtV2Stem, 56)]
+    #[case(OverlapPreset::CvtStem, 56)]
+    #[case(OverlapPreset::PvtV2Stage, 112)]
+    #[case(OverlapPreset::CvtStage, 112)]
+    fn presets_have_the_published_resolution(#[case] preset: OverlapPreset, #[case] rows: usize) {
+        let embed = OverlapPatchEmbedConfig::preset(preset, 3, 8).init(&Device::flex());
+        assert_eq!(embed.layout([224, 224]).unwrap().rows, rows);
+    }
+
+    #[test]
+    fn default_padding_gives_ceil_of_size_over_stride() {
+        let device = Device::flex();
+        let embed = OverlapPatchEmbedConfig::new([6, 5], [4, 2], 1, 4).init(&device);
+        let tokens = embed.forward(Tensor::ones([1, 1, 29, 7], &device));
+        assert_eq!([tokens.grid().rows, tokens.grid().cols], [8, 4]);
+    }
+
+    #[test]
+    fn pointwise_after_projection_is_one_linear_map() {
+        let device = Device::flex();
+        let mut embed = OverlapPatchEmbedConfig::new([3, 3], [2, 2], 2, 4)
+            .with_pointwise(true)
+            .with_norm(PatchNorm::None)
+            .init(&device);
+        let images = Tensor::random([1, 2, 6, 6], burn::tensor::Distribution::Default, &device);
+        let two = embed.forward(images.clone()).into_embeddings();
+        let pointwise = embed.pointwise.take().unwrap();
+        let mixer = pointwise.weight.val();
+        // W₁ᵀ·W, since Linear keeps [input, output].
+        let merged = mixer
+            .transpose()
+            .matmul(embed.proj.weight.val().reshape([4, 18]));
+        embed.proj.weight = burn::module::Param::from_tensor(merged.reshape([4, 2, 3, 3]));
+        embed.proj.bias = pointwise.bias;
+        let one = embed.forward(images).into_embeddings();
+        let tolerance = burn::tensor::Tolerance::<f32>::rel_abs(1e-5, 1e-6);
+        one.into_data()
+            .assert_approx_eq(&two.into_data(), tolerance);
+    }
+}

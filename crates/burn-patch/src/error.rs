@@ -1,0 +1,117 @@
+//! The one error type of this crate.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Why a size, a configuration or a request does not fit.
+///
+/// Sizes are `[height, width]` in pixels. Each variant names what was got and what was expected.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A size, stride, channel count or dimension is zero.
+    #[error("{what} must be at least 1, got {got:?}")]
+    Zero {
+        /// What was zero.
+        what: &'static str,
+        /// The offending values.
+        got: Vec<usize>,
+    },
+    /// The windows do not cover the image exactly under [`Remainder::Reject`](crate::grid::Remainder::Reject).
+    #[error(
+        "image of {got:?} px (height, width) leaves {left:?} px that no {kernel:?} px patch at stride \
+         {stride:?} px reads; expected a size that fits, or a remainder policy of Pad or Floor"
+    )]
+    Remainder {
+        /// The image size.
+        got: [usize; 2],
+        /// Rows and columns left over.
+        left: [usize; 2],
+        /// The window size.
+        kernel: [usize; 2],
+        /// The window stride.
+        stride: [usize; 2],
+    },
+    /// The image, padding included, is smaller than one window.
+    #[error(
+        "image of {got:?} px (height, width) with padding is smaller than one patch of {kernel:?} px"
+    )]
+    SmallerThanPatch {
+        /// The image size.
+        got: [usize; 2],
+        /// The window size.
+        kernel: [usize; 2],
+    },
+    /// A size computation overflows `usize`.
+    #[error("size overflow: {what} of {got:?}")]
+    Overflow {
+        /// What was being computed.
+        what: &'static str,
+        /// The values it was computed from.
+        got: Vec<usize>,
+    },
+    /// The image has another number of channels than the embedding.
+    #[error("expected images with {expected} channels, got {got}")]
+    Channels {
+        /// The embedding's channel count.
+        expected: usize,
+        /// The image's channel count.
+        got: usize,
+    },
+    /// An embedding dimension is not a multiple of what its layout needs.
+    #[error("{what}: expected a dimension divisible by {divisor}, got {got}")]
+    Indivisible {
+        /// Which dimension.
+        what: &'static str,
+        /// What it must be a multiple of.
+        divisor: usize,
+        /// Its value.
+        got: usize,
+    },
+    /// A mask ratio outside `[0, 1)`.
+    #[error("expected a mask ratio in [0, 1), got {got}")]
+    MaskRatio {
+        /// The ratio.
+        got: f64,
+    },
+    /// Two shapes that should agree do not.
+    #[error("{what}: expected {expected:?}, got {got:?}")]
+    Shape {
+        /// What was compared.
+        what: &'static str,
+        /// The shape it should have.
+        expected: Vec<usize>,
+        /// The shape it has.
+        got: Vec<usize>,
+    },
+    /// An operation that needs the regular grid was given tokens that have lost it.
+    #[error(
+        "{what} needs one token per grid cell in row-major order, got tokens that were {because}"
+    )]
+    Irregular {
+        /// The operation.
+        what: &'static str,
+        /// What happened to them.
+        because: &'static str,
+    },
+    /// No backend has this name.
+    #[error("unknown backend '{got}'; expected one of {expected}")]
+    UnknownBackend {
+        /// The name.
+        got: String,
+        /// The known names.
+        expected: String,
+    },
+    /// The backend exists but was not compiled in.
+    #[error(
+        "backend '{name}' is not compiled in; build with `--features {feature}` (compiled: {compiled})"
+    )]
+    BackendNotCompiled {
+        /// The name.
+        name: String,
+        /// The cargo feature that adds it.
+        feature: String,
+        /// The backends that are there.
+        compiled: String,
+    },
+}

@@ -1,0 +1,340 @@
+//! Integer geometry of windows over an image. No tensors.
+
+use alloc::vec;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// What to do with rows and columns at the bottom and right that no window reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Remainder {
+    /// Refuse such an image.
+    #[default]
+    Reject,
+    /// Add zeros at the right and bottom until the last window fits (timm's `dynamic_img_pad`).
+    Pad,
+    /// Leave them unread, as a convolution does.
+    Floor,
+}
+
+/// Size, step and zero padding of the windows that become tokens, each `[vertical, horizontal]` in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Size.
+    pub kernel: [usize; 2],
+    /// Step from one window to the next.
+    pub stride: [usize; 2],
+    /// Zeros above and to the left.
+    pub pad_before: [usize; 2],
+    /// Zeros below and to the right.
+    pub pad_after: [usize; 2],
+    /// What to do with unread rows and columns.
+    pub remainder: Remainder,
+}
+
+impl Window {
+    /// Non-overlapping windows: stride equals size, no padding.
+    pub fn patch(size: [usize; 2], remainder: Remainder) -> Self {
+        Self {
+            kernel: size,
+            stride: size,
+            pad_before: [0, 0],
+            pad_after: [0, 0],
+            remainder,
+        }
+    }
+
+    /// Windows with the same padding on both sides, as in a convolution.
+    pub fn symmetric(kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Self {
+        Self {
+            kernel,
+            stride,
+            pad_before: padding,
+            pad_after: padding,
+            remainder: Remainder::Floor,
+        }
+    }
+
+    /// Windows that give `⌈size / stride⌉` tokens per axis for every image size.
+    ///
+    /// The padding is `kernel − 1` in all, the smaller half first, since
+    /// `⌊(H + k − 1 − k)/s⌋ + 1 = ⌊(H − 1)/s⌋ + 1 = ⌈H/s⌉`. For odd kernels it is the symmetric
+    /// `(k − 1)/2` of PVTv2 and SegFormer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zero`] for an empty kernel.
+    pub fn ceil(kernel: [usize; 2], stride: [usize; 2]) -> Result<Self, Error> {
+        nonzero("kernel", &kernel)?;
+        let before = kernel.map(|k| (k - 1) / 2);
+        Ok(Self {
+            kernel,
+            stride,
+            pad_before: before,
+            pad_after: [kernel[0] - 1 - before[0], kernel[1] - 1 - before[1]],
+            remainder: Remainder::Floor,
+        })
+    }
+
+    /// The grid of windows over an image of `size` (`[height, width]` in pixels).
+    ///
+    /// Per axis `⌊(H + p − k)/s⌋ + 1` windows, with `p` the padding of both sides together
+    /// (the output size of PyTorch's `Conv2d`), one more under [`Remainder::Pad`] where pixels
+    /// would go unread.
+    ///
+    /// # Errors
+    ///
+    /// Zero sizes, a padded image smaller than a window, unread pixels under
+    /// [`Remainder::Reject`], and overflow.
+    pub fn layout(&self, size: [usize; 2]) -> Result<PatchGrid, Error> {
+        nonzero("image size in px", &size)?;
+        nonzero("kernel", &self.kernel)?;
+        nonzero("stride", &self.stride)?;
+        let axes = [self.axis(size, 0)?, self.axis(size, 1)?];
+        let left = axes.map(|axis| axis.unread);
+        if self.remainder == Remainder::Reject && left != [0, 0] {
+            return Err(Error::Remainder {
+                got: size,
+                left,
+                kernel: self.kernel,
+                stride: self.stride,
+            });
+        }
+        let [rows, cols] = axes.map(|axis| axis.windows);
+        rows.checked_mul(cols).ok_or_else(|| Error::Overflow {
+            what: "rows × cols",
+            got: vec![rows, cols],
+        })?;
+        Ok(PatchGrid {
+            size,
+            rows,
+            cols,
+            window: Self {
+                pad_after: axes.map(|axis| axis.pad_after),
+                ..*self
+            },
+        })
+    }
+
+    fn axis(&self, size: [usize; 2], axis: usize) -> Result<Axis, Error> {
+        let (kernel, stride) = (self.kernel[axis], self.stride[axis]);
+        let overflow = || Error::Overflow {
+            what: "image size + padding",
+            got: vec![
+                size[axis],
+                self.pad_before[axis],
+                self.pad_after[axis],
+                stride,
+            ],
+        };
+        let end = size[axis]
+            .checked_add(self.pad_before[axis])
+            .ok_or_else(overflow)?;
+        let padded = end.checked_add(self.pad_after[axis]).ok_or_else(overflow)?;
+        // A whole further window must be representable.
+        padded
+            .checked_add(kernel)
+            .and_then(|sum| sum.checked_add(stride))
+            .ok_or_else(overflow)?;
+        let windows = match padded.checked_sub(kernel) {
+            Some(room) => room / stride + 1,
+            None if self.remainder == Remainder::Pad => 1,
+            None => {
+                return Err(Error::SmallerThanPatch {
+                    got: size,
+                    kernel: self.kernel,
+                });
+            }
+        };
+        let read = (windows - 1) * stride + kernel;
+        let unread = end.saturating_sub(read);
+        if self.remainder != Remainder::Pad {
+            return Ok(Axis {
+                windows,
+                unread,
+                pad_after: self.pad_after[axis],
+            });
+        }
+        let windows = windows + unread.div_ceil(stride);
+        let read = (windows - 1) * stride + kernel;
+        Ok(Axis {
+            windows,
+            unread: 0,
+            pad_after: read.saturating_sub(end).max(self.pad_after[axis]),
+        })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Axis {
+    windows: usize,
+    unread: usize,
+    pad_after: usize,
+}
+
+pub(crate) fn nonzero(what: &'static str, got: &[usize]) -> Result<(), Error> {
+    if got.contains(&0) {
+        return Err(Error::Zero {
+            what,
+            got: got.to_vec(),
+        });
+    }
+    Ok(())
+}
+
+/// A grid of windows over an image: `rows × cols` tokens in row-major order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatchGrid {
+    /// Image size, `[height, width]` in pixels, before padding.
+    pub size: [usize; 2],
+    /// Windows per column.
+    pub rows: usize,
+    /// Windows per row.
+    pub cols: usize,
+    /// The windows, with the padding that this image needed.
+    pub window: Window,
+}
+
+impl PatchGrid {
+    /// Number of tokens, `rows · cols`.
+    pub fn tokens(&self) -> usize {
+        self.rows * self.cols
+    }
+
+    /// Values per window, `channels · kernel height · kernel width`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Overflow`].
+    pub fn values(&self, channels: usize) -> Result<usize, Error> {
+        let [kh, kw] = self.window.kernel;
+        channels
+            .checked_mul(kh)
+            .and_then(|n| n.checked_mul(kw))
+            .ok_or_else(|| Error::Overflow {
+                what: "channels × kernel",
+                got: vec![channels, kh, kw],
+            })
+    }
+
+    /// Centre of the window at `row`, `col`: `[y, x]` in pixels of the unpadded image.
+    pub fn center_px(&self, row: usize, col: usize) -> [f32; 2] {
+        let along = |axis: usize, index: usize| {
+            let window = &self.window;
+            (index * window.stride[axis]) as f32 - window.pad_before[axis] as f32
+                + window.kernel[axis] as f32 / 2.0
+        };
+        [along(0, row), along(1, col)]
+    }
+
+    /// Whether the windows neither overlap nor skip pixels and start at the image's corner.
+    pub fn is_partition(&self) -> bool {
+        self.window.kernel == self.window.stride && self.window.pad_before == [0, 0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::vit(Window::patch([16, 16], Remainder::Reject), [224, 224], [14, 14])]
+    #[case::seed_2b_padding_gives_fifteen(Window::symmetric([16, 16], [16, 16], [8, 8]), [224, 224], [15, 15])]
+    #[case::seed_floor_half_loses_a_row(Window::symmetric([7, 7], [4, 4], [1, 1]), [224, 224], [55, 55])]
+    #[case::pvt_v2(Window::symmetric([7, 7], [4, 4], [3, 3]), [33, 47], [9, 12])]
+    #[case::cvt(Window::symmetric([7, 7], [4, 4], [2, 2]), [224, 224], [56, 56])]
+    #[case::rectangle(Window::patch([8, 16], Remainder::Reject), [32, 48], [4, 3])]
+    #[case::pad(Window::patch([8, 16], Remainder::Pad), [30, 45], [4, 3])]
+    #[case::floor(Window::patch([8, 16], Remainder::Floor), [30, 45], [3, 2])]
+    #[case::pad_smaller_than_patch(Window::patch([8, 16], Remainder::Pad), [3, 5], [1, 1])]
+    fn windows_per_axis(
+        #[case] window: Window,
+        #[case] size: [usize; 2],
+        #[case] want: [usize; 2],
+    ) {
+        let grid = window.layout(size).unwrap();
+        assert_eq!([grid.rows, grid.cols], want);
+    }
+
+    #[test]
+    fn ceil_windows_give_ceil_of_size_over_stride_for_every_kernel() {
+        for kernel in 1..9 {
+            for stride in 1..=kernel {
+                let window = Window::ceil([kernel, 3], [stride, 2]).unwrap();
+                for height in 1..40 {
+                    let grid = window.layout([height, 5]).unwrap();
+                    assert_eq!(
+                        grid.rows,
+                        height.div_ceil(stride),
+                        "k {kernel} s {stride} h {height}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn padding_policy_reads_every_pixel() {
+        for (kernel, stride) in [(4, 4), (7, 4), (3, 2)] {
+            for height in 1..30 {
+                let window = Window {
+                    remainder: Remainder::Pad,
+                    ..Window::symmetric([kernel; 2], [stride; 2], [1, 1])
+                };
+                let grid = window.layout([height, 9]).unwrap();
+                assert!((grid.rows - 1) * stride + kernel > height);
+                let padded = height + 1 + grid.window.pad_after[0];
+                assert_eq!((padded - kernel) / stride + 1, grid.rows);
+            }
+        }
+    }
+
+    #[test]
+    fn rejected_image_names_got_and_expected() {
+        let error = Window::patch([16, 16], Remainder::Reject)
+            .layout([225, 224])
+            .unwrap_err();
+        assert_eq!(
+            error,
+            Error::Remainder {
+                got: [225, 224],
+                left: [1, 0],
+                kernel: [16, 16],
+                stride: [16, 16]
+            }
+        );
+        assert!(alloc::format!("{error}").contains("[225, 224]"));
+    }
+
+    #[rstest]
+    #[case::image([0, 4], [2, 2], [2, 2])]
+    #[case::kernel([4, 4], [0, 2], [2, 2])]
+    #[case::stride([4, 4], [2, 2], [2, 0])]
+    fn zero_is_an_error(
+        #[case] size: [usize; 2],
+        #[case] kernel: [usize; 2],
+        #[case] stride: [usize; 2],
+    ) {
+        let error = Window::symmetric(kernel, stride, [0, 0])
+            .layout(size)
+            .unwrap_err();
+        assert!(matches!(error, Error::Zero { .. }));
+    }
+
+    #[test]
+    fn overflow_is_an_error() {
+        let huge = Window::symmetric([2, 2], [1, 1], [usize::MAX, 0]).layout([2, 2]);
+        assert!(matches!(huge, Err(Error::Overflow { .. })));
+        let many = Window::patch([1, 1], Remainder::Reject).layout([usize::MAX / 2, 3]);
+        assert!(matches!(many, Err(Error::Overflow { .. })));
+    }
+
+    #[test]
+    fn centers_lie_in_unpadded_pixels() {
+        let grid = Window::symmetric([7, 7], [4, 4], [3, 3])
+            .layout([32, 32])
+            .unwrap();
+        assert_eq!(grid.center_px(0, 1), [0.5, 4.5]);
+    }
+}

@@ -1,0 +1,38 @@
+//! Images in, tokens out: patch embeddings as [Burn](https://burn.dev) modules on one token type.
+//!
+//! ```
+//! use burn::tensor::{Device, Tensor};
+//! use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
+//! use burn_patch::position::LearnedPositionConfig;
+//!
+//! let device = Device::flex();
+//! let embed = LinearPatchEmbedConfig::new([16, 16], 3, 192).init(&device);
+//! let position = LearnedPositionConfig::new([14, 14], 192).init(&device);
+//!
+//! let tokens = position.forward(embed.forward(Tensor::zeros([2, 3, 224, 224], &device)));
+//! assert_eq!(tokens.embeddings().dims(), [2, 196, 192]);
+//! assert_eq!(tokens.grid().center_px(0, 1), [8.0, 24.0]);
+//! ```
+//!
+//! Modules name no backend: a [`Device`](burn::tensor::Device) says where they run, and cargo
+//! features (`flex`, `ndarray`, `wgpu`, `tch`, `cuda`) say which backends are compiled in.
+#![warn(clippy::print_stdout)]
+
+extern crate alloc;
+
+pub mod embed;
+pub mod grid;
+pub mod ops;
+pub mod position;
+pub mod reduce;
+pub mod tokens;
+
+mod error;
+
+pub use error::Error;
+pub use tokens::Tokens;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

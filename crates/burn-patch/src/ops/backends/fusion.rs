@@ -1,0 +1,9 @@
+//! Fusion: the composed defaults, made of operations that the optimizer already knows.
+
+use burn::backend::fusion::{Fusion, FusionBackend};
+
+use crate::ops::{GeluOps, PatchOps};
+
+impl<B: FusionBackend + PatchOps> PatchOps for Fusion<B> {}
+
+impl<B: FusionBackend + GeluOps> GeluOps for Fusion<B> {}

@@ -1,0 +1,18 @@
+//! The only folder that names a backend: one file per implementation, and devices by name.
+
+mod device;
+
+#[cfg(feature = "autodiff")]
+mod autodiff;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cubecl;
+#[cfg(feature = "flex")]
+mod flex;
+#[cfg(feature = "fusion")]
+mod fusion;
+#[cfg(feature = "ndarray")]
+mod ndarray;
+#[cfg(feature = "tch")]
+mod tch;
+
+pub use device::{BACKENDS, BackendInfo, compiled, device};

@@ -1,0 +1,40 @@
+//! LibTorch (deprecated upstream): forward by its own convolution, gradients by the composed default.
+
+use burn::backend::ops::{ActivationOps, ConvOptions, FloatTensorOps, ModuleOps};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{LibTorch, TensorMetadata};
+use burn::tensor::Shape;
+
+use crate::grid::PatchGrid;
+use crate::ops::{Bias, GeluOps, PatchOps, composed};
+
+impl PatchOps for LibTorch {
+    fn project_patches(
+        images: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Bias<Self>,
+        grid: PatchGrid,
+    ) -> FloatTensor<Self> {
+        let window = &grid.window;
+        if window.pad_before != window.pad_after {
+            return composed::project_patches::<Self>(images, weight, bias, &grid);
+        }
+        let batch = images.shape()[0];
+        let dim = weight.shape()[0];
+        let options = ConvOptions::new(window.stride, window.pad_before, [1, 1], 1);
+        let bias = match bias {
+            Bias::Absent => None,
+            Bias::Present(bias) => Some(bias),
+        };
+        let features = Self::conv2d(images, weight, bias, options);
+        // [batch, dim, rows, cols] → [batch, tokens, dim]
+        let tokens = Self::float_reshape(features, Shape::new([batch, dim, grid.tokens()]));
+        Self::float_swap_dims(tokens, 1, 2)
+    }
+}
+
+impl GeluOps for LibTorch {
+    fn gelu_grad(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::gelu_backward(x, grad)
+    }
+}

@@ -1,0 +1,201 @@
+//! [`PatchOps`](super::PatchOps) from a backend's own tensor operations.
+
+use alloc::vec::Vec;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::{IndexingUpdateOp, Shape, Slice, TensorData};
+
+use super::Bias;
+use crate::grid::PatchGrid;
+
+pub(crate) fn patch_windows<B: Backend>(
+    images: FloatTensor<B>,
+    grid: &PatchGrid,
+) -> FloatTensor<B> {
+    let [batch, channels, ..] = dims::<_, 4>(&images);
+    let [kh, kw] = grid.window.kernel;
+    let aligned = align::<B>(images, grid);
+    // [batch, channels, rows·kh, cols·kw] → [batch, rows, cols, channels, kh, kw]
+    let split = B::float_reshape(
+        aligned,
+        Shape::new([batch, channels, grid.rows, kh, grid.cols, kw]),
+    );
+    let windows = B::float_permute(split, &[0, 2, 4, 1, 3, 5]);
+    B::float_reshape(
+        windows,
+        Shape::new([batch, grid.tokens(), channels * kh * kw]),
+    )
+}
+
+pub(crate) fn fold_windows<B: Backend>(
+    windows: FloatTensor<B>,
+    grid: &PatchGrid,
+) -> FloatTensor<B> {
+    let [batch, _, values] = dims(&windows);
+    let [kh, kw] = grid.window.kernel;
+    let channels = values / (kh * kw);
+    let split = B::float_reshape(
+        windows,
+        Shape::new([batch, grid.rows, grid.cols, channels, kh, kw]),
+    );
+    let aligned = B::float_permute(split, &[0, 3, 1, 4, 2, 5]);
+    let aligned = B::float_reshape(
+        aligned,
+        Shape::new([batch, channels, grid.rows * kh, grid.cols * kw]),
+    );
+    align_adjoint::<B>(aligned, grid)
+}
+
+pub(crate) fn project_patches<B: Backend>(
+    images: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: Bias<B>,
+    grid: &PatchGrid,
+) -> FloatTensor<B> {
+    let [batch, ..] = dims::<_, 4>(&images);
+    let [dim, ..] = dims::<_, 4>(&weight);
+    let windows = flat_windows::<B>(images, grid);
+    let mut tokens = B::float_matmul(windows, B::float_transpose(flat_weight::<B>(weight)));
+    if let Bias::Present(bias) = bias {
+        tokens = B::float_add(tokens, B::float_reshape(bias, Shape::new([1, dim])));
+    }
+    B::float_reshape(tokens, Shape::new([batch, grid.tokens(), dim]))
+}
+
+pub(crate) fn images_grad<B: Backend>(
+    grad: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    grid: &PatchGrid,
+) -> FloatTensor<B> {
+    let [batch, tokens, _] = dims(&grad);
+    let windows = B::float_matmul(flat_tokens::<B>(grad), flat_weight::<B>(weight));
+    let [_, values] = dims(&windows);
+    fold_windows::<B>(
+        B::float_reshape(windows, Shape::new([batch, tokens, values])),
+        grid,
+    )
+}
+
+pub(crate) fn weight_grad<B: Backend>(
+    grad: FloatTensor<B>,
+    images: FloatTensor<B>,
+    grid: &PatchGrid,
+) -> FloatTensor<B> {
+    let [_, channels, ..] = dims::<_, 4>(&images);
+    let [_, _, dim] = dims::<_, 3>(&grad);
+    let [kh, kw] = grid.window.kernel;
+    let windows = flat_windows::<B>(images, grid);
+    let weight = B::float_matmul(B::float_transpose(flat_tokens::<B>(grad)), windows);
+    B::float_reshape(weight, Shape::new([dim, channels, kh, kw]))
+}
+
+/// Pads, crops and, where windows overlap or skip, repeats pixels, so that windows lie side by side:
+/// `[batch, channels, rows·kh, cols·kw]`.
+fn align<B: Backend>(images: FloatTensor<B>, grid: &PatchGrid) -> FloatTensor<B> {
+    let padded = pad::<B>(images, grid);
+    if grid.is_partition() {
+        let [batch, channels, ..] = dims::<_, 4>(&padded);
+        let [kh, kw] = grid.window.kernel;
+        return crop::<B>(padded, [batch, channels, grid.rows * kh, grid.cols * kw]);
+    }
+    (0..2).fold(padded, |image, axis| {
+        let index = window_index::<B>(grid, axis, &image.device());
+        B::float_select(image, axis + 2, index)
+    })
+}
+
+fn align_adjoint<B: Backend>(aligned: FloatTensor<B>, grid: &PatchGrid) -> FloatTensor<B> {
+    let [batch, channels, ..] = dims::<_, 4>(&aligned);
+    let padded = if grid.is_partition() {
+        place::<B>(aligned, [0, 0], padded_size(grid))
+    } else {
+        (0..2).rev().fold(aligned, |aligned, axis| {
+            let mut shape = dims::<_, 4>(&aligned);
+            shape[axis + 2] = padded_size(grid)[axis];
+            let device = aligned.device();
+            let index = window_index::<B>(grid, axis, &device);
+            let zeros = B::float_zeros(Shape::new(shape), &device, aligned.dtype().into());
+            B::float_select_assign(zeros, axis + 2, index, aligned, IndexingUpdateOp::Add)
+        })
+    };
+    let [top, left] = grid.window.pad_before;
+    let [height, width] = grid.size;
+    if padded_size(grid) == grid.size {
+        return padded;
+    }
+    let inner = [0..batch, 0..channels, top..top + height, left..left + width];
+    B::float_slice(padded, &inner.map(Slice::from))
+}
+
+/// The padded rows (axis 0) or columns (axis 1) that the windows read, window after window.
+fn window_index<B: Backend>(grid: &PatchGrid, axis: usize, device: &B::Device) -> IntTensor<B> {
+    let windows = [grid.rows, grid.cols][axis];
+    let (kernel, stride) = (grid.window.kernel[axis], grid.window.stride[axis]);
+    let index: Vec<i32> = (0..windows)
+        .flat_map(|window| (0..kernel).map(move |offset| (window * stride + offset) as i32))
+        .collect();
+    let len = index.len();
+    B::int_from_data(TensorData::new(index, [len]), device)
+}
+
+fn padded_size(grid: &PatchGrid) -> [usize; 2] {
+    let window = &grid.window;
+    [0, 1].map(|axis| window.pad_before[axis] + grid.size[axis] + window.pad_after[axis])
+}
+
+fn pad<B: Backend>(images: FloatTensor<B>, grid: &PatchGrid) -> FloatTensor<B> {
+    place::<B>(images, grid.window.pad_before, padded_size(grid))
+}
+
+/// Puts `tensor` at `offset` into zeros of `size`, cropping what does not fit.
+fn place<B: Backend>(
+    tensor: FloatTensor<B>,
+    offset: [usize; 2],
+    size: [usize; 2],
+) -> FloatTensor<B> {
+    let [batch, channels, height, width] = dims(&tensor);
+    if [height, width] == size && offset == [0, 0] {
+        return tensor;
+    }
+    let fits = [0, 1].map(|axis| [height, width][axis].min(size[axis] - offset[axis]));
+    let tensor = crop::<B>(tensor, [batch, channels, fits[0], fits[1]]);
+    let zeros = B::float_zeros(
+        Shape::new([batch, channels, size[0], size[1]]),
+        &tensor.device(),
+        tensor.dtype().into(),
+    );
+    let inner = [
+        0..batch,
+        0..channels,
+        offset[0]..offset[0] + fits[0],
+        offset[1]..offset[1] + fits[1],
+    ];
+    B::float_slice_assign(zeros, &inner.map(Slice::from), tensor)
+}
+
+fn crop<B: Backend>(tensor: FloatTensor<B>, shape: [usize; 4]) -> FloatTensor<B> {
+    if dims::<_, 4>(&tensor) == shape {
+        return tensor;
+    }
+    B::float_slice(tensor, &shape.map(|len| Slice::from(0..len)))
+}
+
+fn flat_windows<B: Backend>(images: FloatTensor<B>, grid: &PatchGrid) -> FloatTensor<B> {
+    flat_tokens::<B>(patch_windows::<B>(images, grid))
+}
+
+/// `[batch, tokens, values]` → `[batch·tokens, values]`.
+fn flat_tokens<B: Backend>(tokens: FloatTensor<B>) -> FloatTensor<B> {
+    let [batch, count, values] = dims(&tokens);
+    B::float_reshape(tokens, Shape::new([batch * count, values]))
+}
+
+/// `[dim, channels, kh, kw]` → `[dim, channels·kh·kw]`.
+fn flat_weight<B: Backend>(weight: FloatTensor<B>) -> FloatTensor<B> {
+    let [dim, channels, kh, kw] = dims(&weight);
+    B::float_reshape(weight, Shape::new([dim, channels * kh * kw]))
+}
+
+fn dims<T: TensorMetadata, const D: usize>(tensor: &T) -> [usize; D] {
+    tensor.shape().dims()
+}

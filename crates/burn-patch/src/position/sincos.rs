@@ -1,0 +1,218 @@
+//! Fixed two-dimensional sine-cosine positions.
+
+use alloc::vec::Vec;
+use burn::config::Config;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::add_by_cell;
+use crate::grid::nonzero;
+use crate::{Error, Tokens};
+
+/// Which library's arrangement: order of the axes, of sine and cosine, and spacing of the frequencies.
+///
+/// With `q = dim/4` frequencies `ωᵢ = 10000^(−eᵢ)` per axis, row index `y` and column index `x`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum SinCosDialect {
+    /// `[sin x, cos x, sin y, cos y]`, `eᵢ = i/q`: MAE's `util/pos_embed.py`, MoCo v3.
+    #[default]
+    Mae,
+    /// `[sin y, cos y, sin x, cos x]`, `eᵢ = i/q`: transformers' ViT-MAE helper before it swaps
+    /// halves, timm's `build_sincos2d_pos_embed` with `interleave_sin_cos`.
+    RowsFirst,
+    /// `[sin x, cos x, sin y, cos y]`, `eᵢ = i/(q − 1)`: big_vision, vit-pytorch's SimpleViT.
+    BigVision,
+    /// `[sin y, sin x, cos y, cos x]`, `eᵢ = i/q`: timm's `build_sincos2d_pos_embed`.
+    Timm,
+}
+
+/// Configuration of [`SinCosPosition`].
+#[derive(Config, Debug)]
+pub struct SinCosPositionConfig {
+    /// Grid `[rows, cols]` to prepare the table for; other grids are computed when met.
+    pub grid: [usize; 2],
+    /// Width of the embeddings, a multiple of 4.
+    pub dim: usize,
+    /// Arrangement.
+    #[config(default = "SinCosDialect::Mae")]
+    pub dialect: SinCosDialect,
+}
+
+/// Fixed sines and cosines of the row and the column, added to each token.
+///
+/// He et al., [Masked Autoencoders](https://arxiv.org/abs/2111.06377), `util/pos_embed.py`
+/// (`get_2d_sincos_pos_embed`); the other dialects as [`SinCosDialect`] names them.
+///
+/// # Shapes
+///
+/// - tokens of width `dim`, on any grid
+/// - the same tokens; prefix tokens unchanged (MAE's class token has position 0)
+///
+/// # Equation
+///
+/// `π(y, x) = [sin(x·ω), cos(x·ω), sin(y·ω), cos(y·ω)]`, `ωᵢ = 10000^(−4i/dim)`, in MAE's dialect.
+#[derive(Module, Debug)]
+pub struct SinCosPosition {
+    /// The table for `grid`, `[1, rows·cols, dim]`; fixed, so not saved.
+    table: Tensor<3>,
+    grid: [usize; 2],
+    #[module(skip)]
+    dialect: SinCosDialect,
+}
+
+impl SinCosPositionConfig {
+    /// Builds the module.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zero`] for an empty grid, [`Error::Indivisible`] for a dim that is no multiple of 4.
+    pub fn try_init(&self, device: &Device) -> Result<SinCosPosition, Error> {
+        Ok(SinCosPosition {
+            table: table_tensor(self.grid, self.dim, self.dialect, device)?,
+            grid: self.grid,
+            dialect: self.dialect,
+        })
+    }
+
+    /// Builds the module.
+    ///
+    /// # Panics
+    ///
+    /// With the text of [`try_init`](Self::try_init)'s error.
+    pub fn init(&self, device: &Device) -> SinCosPosition {
+        self.try_init(device)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl SinCosPosition {
+    /// Adds positions.
+    ///
+    /// # Panics
+    ///
+    /// If the tokens' dim differs.
+    pub fn forward(&self, tokens: Tokens) -> Tokens {
+        let grid = [tokens.grid().rows, tokens.grid().cols];
+        let [_, _, dim] = self.table.dims();
+        assert_eq!(
+            tokens.dim(),
+            dim,
+            "the tokens' dim and the position table's"
+        );
+        let table = if grid == self.grid {
+            self.table.clone()
+        } else {
+            table_tensor(grid, dim, self.dialect, &self.table.device())
+                .unwrap_or_else(|error| panic!("{error}"))
+        };
+        let dtype = tokens.embeddings().dtype();
+        add_by_cell(tokens, table.cast(dtype), None)
+    }
+}
+
+/// Sine or cosine.
+type Wave = fn(f64) -> f64;
+
+fn table_tensor(
+    grid: [usize; 2],
+    dim: usize,
+    dialect: SinCosDialect,
+    device: &Device,
+) -> Result<Tensor<3>, Error> {
+    let table = sincos_table(grid, dim, dialect)?;
+    Ok(Tensor::from_data(
+        TensorData::new(table, [1, grid[0] * grid[1], dim]),
+        device,
+    ))
+}
+
+/// The table on the host: `rows·cols` rows of `dim` values, computed in f64.
+///
+/// # Errors
+///
+/// [`Error::Zero`] for an empty grid, [`Error::Indivisible`] for a dim that is no multiple of 4.
+///
+/// ```
+/// use burn_patch::position::{SinCosDialect, sincos_table};
+///
+/// let table = sincos_table([1, 2], 4, SinCosDialect::Mae).unwrap();
+/// assert_eq!(table, [0.0, 1.0, 0.0, 1.0, 1.0f64.sin() as f32, 1.0f64.cos() as f32, 0.0, 1.0]);
+/// ```
+pub fn sincos_table(
+    grid: [usize; 2],
+    dim: usize,
+    dialect: SinCosDialect,
+) -> Result<Vec<f32>, Error> {
+    nonzero("grid", &grid)?;
+    if dim == 0 || !dim.is_multiple_of(4) {
+        return Err(Error::Indivisible {
+            what: "sine-cosine positions",
+            divisor: 4,
+            got: dim,
+        });
+    }
+    let quarter = dim / 4;
+    let last = match dialect {
+        SinCosDialect::BigVision => (quarter - 1).max(1),
+        _ => quarter,
+    };
+    let frequencies: Vec<f64> = (0..quarter)
+        .map(|i| f64::powf(10_000.0, -(i as f64) / last as f64))
+        .collect();
+    let wave = |position: usize, function: Wave| {
+        frequencies
+            .iter()
+            .map(move |omega| function(position as f64 * omega) as f32)
+    };
+    let mut table = Vec::with_capacity(grid[0] * grid[1] * dim);
+    for (y, x) in (0..grid[0]).flat_map(|y| (0..grid[1]).map(move |x| (y, x))) {
+        let quarters: [(usize, Wave); 4] = match dialect {
+            SinCosDialect::Mae | SinCosDialect::BigVision => {
+                [(x, f64::sin), (x, f64::cos), (y, f64::sin), (y, f64::cos)]
+            }
+            SinCosDialect::RowsFirst => {
+                [(y, f64::sin), (y, f64::cos), (x, f64::sin), (x, f64::cos)]
+            }
+            SinCosDialect::Timm => [(y, f64::sin), (x, f64::sin), (y, f64::cos), (x, f64::cos)],
+        };
+        for (position, function) in quarters {
+            table.extend(wave(position, function));
+        }
+    }
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_has_norm_half_dim_since_sine_and_cosine_pair_up() {
+        for dialect in [
+            SinCosDialect::Mae,
+            SinCosDialect::RowsFirst,
+            SinCosDialect::BigVision,
+            SinCosDialect::Timm,
+        ] {
+            let table = sincos_table([3, 5], 16, dialect).unwrap();
+            for row in table.chunks(16) {
+                let norm: f32 = row.iter().map(|value| value * value).sum();
+                assert!((norm - 8.0).abs() < 1e-5, "{dialect:?}: {norm}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_dim_that_four_does_not_divide_is_an_error() {
+        let error = sincos_table([2, 2], 18, SinCosDialect::Mae).unwrap_err();
+        assert_eq!(
+            error,
+            Error::Indivisible {
+                what: "sine-cosine positions",
+                divisor: 4,
+                got: 18
+            }
+        );
+    }
+}

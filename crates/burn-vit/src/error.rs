@@ -1,0 +1,44 @@
+//! The one error type of this crate.
+
+/// Why a model cannot be built or fed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A patch embedding, position or mask refuses.
+    #[error(transparent)]
+    Patch(#[from] burn_patch::Error),
+    /// Heads that do not divide the width.
+    #[error("expected a number of heads that divides the width {dim}, got {heads}")]
+    Heads {
+        /// Width of the tokens.
+        dim: usize,
+        /// Heads asked for.
+        heads: usize,
+    },
+    /// A rate outside `[0, 1)`.
+    #[error("expected {what} in [0, 1), got {got}")]
+    Rate {
+        /// Which rate.
+        what: &'static str,
+        /// Its value.
+        got: f64,
+    },
+    /// A class token is pooled but there is none.
+    #[error(
+        "pooling by class token needs a class token; expected ClassToken::Learned, got ClassToken::Absent"
+    )]
+    NoClassToken,
+    /// A patch of one value has no variance to normalise by.
+    #[error("normalised targets need at least 2 values per patch, got 1; use Target::Pixels")]
+    SingleValue,
+    /// Overlapping windows whose steps do not tile the image, so a decoder has no patches to predict.
+    #[error(
+        "reconstruction needs steps that tile the image: expected {expected:?} px, got an image of {got:?} px"
+    )]
+    Untiled {
+        /// Rows and columns times their stride.
+        expected: [usize; 2],
+        /// The image size.
+        got: [usize; 2],
+    },
+}

@@ -1,0 +1,14 @@
+//! Parts of the encoder, named as timm names them.
+
+mod attention;
+mod block;
+mod drop_path;
+mod layer_scale;
+mod mlp;
+
+pub(crate) use attention::linear;
+pub use attention::{Attention, AttentionConfig};
+pub use block::{Block, BlockConfig};
+pub use drop_path::{DropPath, DropPathConfig};
+pub use layer_scale::{LayerScale, LayerScaleConfig};
+pub use mlp::{Mlp, MlpConfig};

@@ -1,0 +1,353 @@
+//! The masked autoencoder.
+
+use alloc::vec::Vec;
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::tensor::{Device, Tensor};
+use burn_patch::Tokens;
+use burn_patch::embed::{FlatOrder, PatchEmbed, patchify, unpatchify};
+use burn_patch::position::{AnyPosition, SinCosDialect};
+use burn_patch::reduce::{RandomMask, Restore};
+use serde::{Deserialize, Serialize};
+
+use crate::layers::{Block, BlockConfig};
+use crate::vit::{TOKEN_INIT, run_blocks};
+use crate::{Error, Position, Vit, VitConfig};
+
+/// Added to a patch's variance before its root divides, MAE's value.
+const TARGET_EPSILON: f64 = 1e-6;
+
+/// What the decoder predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Target {
+    /// Pixels normalised by their patch's mean and unbiased variance (MAE's `norm_pix_loss`).
+    #[default]
+    NormalizedPixels,
+    /// Pixels as they are.
+    Pixels,
+}
+
+/// Configuration of [`Mae`].
+#[derive(Config, Debug)]
+pub struct MaeConfig {
+    /// The encoder; its head is not built.
+    pub encoder: VitConfig,
+    /// Width of the decoder's tokens, a multiple of its heads and, for sine-cosine positions, of 4.
+    pub decoder_dim: usize,
+    /// Decoder blocks.
+    pub decoder_depth: usize,
+    /// Decoder heads.
+    pub decoder_heads: usize,
+    /// Share of the patches that the encoder does not see, in `[0, 1)`.
+    #[config(default = 0.75)]
+    pub mask_ratio: f64,
+    /// The decoder's positions.
+    #[config(default = "Position::SinCos(SinCosDialect::Mae)")]
+    pub decoder_position: Position,
+    /// What the decoder predicts.
+    #[config(default = "Target::NormalizedPixels")]
+    pub target: Target,
+}
+
+/// Masked autoencoder: encode the visible patches, reconstruct the others.
+///
+/// He et al., [Masked Autoencoders Are Scalable Vision Learners](https://arxiv.org/abs/2111.06377);
+/// `models_mae.py` (`MaskedAutoencoderViT`).
+///
+/// # Shapes
+///
+/// - images `[batch, channels, height, width]`, noise one value per patch
+/// - prediction `[batch, patches, patch height·patch width·channels]`, in `(row, column, channel)` order
+///
+/// # Equation
+///
+/// `loss = mean over masked patches of mean((prediction − target)²)`,
+/// `target = (p − mean(p))/√(var(p) + 10⁻⁶)` with the unbiased variance.
+///
+/// # Departures
+///
+/// Initialisers and the encoder's positions are those of [`VitConfig`] and of the embedding; the reference
+/// has Xavier for the patch projection too and fixed sines in the encoder. Only visible patches are projected. With an overlapping embedding, the patches to
+/// reconstruct are the cells of its stride, and visible windows reach into masked neighbours: its loss is
+/// lower than it would be without that overlap.
+#[derive(Module, Debug)]
+pub struct Mae<E: PatchEmbed> {
+    /// The encoder.
+    pub encoder: Vit<E>,
+    /// Encoder width to decoder width.
+    pub decoder_embed: Linear,
+    /// Stands in for masked patches, `[1, 1, decoder dim]`.
+    pub mask_token: Param<Tensor<3>>,
+    /// Decoder positions.
+    pub decoder_position: AnyPosition,
+    /// Decoder blocks.
+    pub decoder_blocks: Vec<Block>,
+    /// After them.
+    pub decoder_norm: LayerNorm,
+    /// Token to pixels.
+    pub decoder_pred: Linear,
+    mask_ratio: f64,
+    patch: [usize; 2],
+    #[module(skip)]
+    target: Target,
+}
+
+/// What [`Mae::forward`] gives.
+#[derive(Debug, Clone)]
+pub struct MaeOutput {
+    /// The loss, `[1]`.
+    pub loss: Tensor<1>,
+    /// Predicted patches of the whole grid.
+    pub prediction: Tokens,
+    /// 1 where a patch was masked, `[batch, patches]`.
+    pub mask: Tensor<2>,
+}
+
+impl MaeConfig {
+    /// Builds the model around `embed`.
+    ///
+    /// # Errors
+    ///
+    /// The encoder's errors, decoder heads or positions that do not fit its width, a mask ratio out
+    /// of range, and [`Error::Untiled`].
+    pub fn try_init<E: PatchEmbed + Module>(
+        &self,
+        embed: E,
+        device: &Device,
+    ) -> Result<Mae<E>, Error> {
+        RandomMask::try_new(self.mask_ratio)?;
+        let grid = embed.layout(self.encoder.image)?;
+        let patch = grid.window.stride;
+        let tiled = [grid.rows * patch[0], grid.cols * patch[1]];
+        if tiled != grid.size {
+            return Err(Error::Untiled {
+                expected: tiled,
+                got: grid.size,
+            });
+        }
+        let (dim, values) = (embed.dim(), patch[0] * patch[1] * embed.channels());
+        if self.target == Target::NormalizedPixels && values < 2 {
+            return Err(Error::SingleValue);
+        }
+        let encoder = VitConfig {
+            classes: None,
+            ..self.encoder.clone()
+        };
+        let initializer = encoder.initializer.clone();
+        let linear = |input, output| crate::layers::linear(input, output, &initializer, device);
+        let block = BlockConfig::new(self.decoder_dim, self.decoder_heads)
+            .with_epsilon(encoder.epsilon)
+            .with_initializer(initializer.clone());
+        Ok(Mae {
+            encoder: encoder.try_init(embed, device)?,
+            decoder_embed: linear(dim, self.decoder_dim),
+            mask_token: TOKEN_INIT.init([1, 1, self.decoder_dim], device),
+            decoder_position: self.decoder_position.try_init(
+                &grid,
+                self.encoder.prefix(),
+                self.decoder_dim,
+                device,
+            )?,
+            decoder_blocks: (0..self.decoder_depth)
+                .map(|_| block.try_init(device))
+                .collect::<Result<_, _>>()?,
+            decoder_norm: LayerNormConfig::new(self.decoder_dim)
+                .with_epsilon(encoder.epsilon)
+                .init(device),
+            decoder_pred: linear(self.decoder_dim, values),
+            mask_ratio: self.mask_ratio,
+            patch,
+            target: self.target,
+        })
+    }
+
+    /// Builds the model around `embed`.
+    ///
+    /// # Panics
+    ///
+    /// With the text of [`try_init`](Self::try_init)'s error.
+    pub fn init<E: PatchEmbed + Module>(&self, embed: E, device: &Device) -> Mae<E> {
+        self.try_init(embed, device)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl<E: PatchEmbed + Module> Mae<E> {
+    /// Masks by `noise` (one value per patch, images one after another), encodes, reconstructs.
+    ///
+    /// # Panics
+    ///
+    /// If the images do not fit the embedding, or there is not one noise value per patch.
+    pub fn forward(&self, images: Tensor<4>, noise: &[f32]) -> MaeOutput {
+        let (latent, restore) = self.encode_visible(images.clone(), noise);
+        let prediction = self.decode(latent, &restore);
+        MaeOutput {
+            loss: self.loss(images, &prediction, restore.mask()),
+            prediction,
+            mask: restore.mask(),
+        }
+    }
+
+    /// Mean squared error over the patches where `mask` (`[batch, patches]`) is 1; 0 where none is.
+    pub fn loss(&self, images: Tensor<4>, prediction: &Tokens, mask: Tensor<2>) -> Tensor<1> {
+        let error = prediction.embeddings() - self.target(images);
+        let error = error.square().mean_dim(2).squeeze_dim::<2>(2);
+        let mask = mask.cast(error.dtype());
+        // Every image masks as many patches; sums over the batch would overflow half precision.
+        let masked = mask.clone().sum_dim(1).clamp_min(1.0);
+        ((error * mask).sum_dim(1) / masked).mean()
+    }
+
+    /// What the decoder should predict, `[batch, patches, patch height·patch width·channels]`.
+    pub fn target(&self, images: Tensor<4>) -> Tensor<3> {
+        self.scaled_target(images).0
+    }
+
+    /// Encodes the visible patches.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn encode_visible(&self, images: Tensor<4>, noise: &[f32]) -> (Tokens, Restore) {
+        let [batch, _, height, width] = images.dims();
+        let plan = self
+            .encoder
+            .patch_embed
+            .layout([height, width])
+            .and_then(|grid| {
+                RandomMask::new(self.mask_ratio).plan(batch, grid, noise, &images.device())
+            })
+            .unwrap_or_else(|error| panic!("{error}"));
+        let visible = self.encoder.patch_embed.forward_visible(images, plan.keep);
+        (self.encoder.encode(visible), plan.restore)
+    }
+
+    /// Predicts every patch from the encoded visible ones.
+    pub fn decode(&self, latent: Tokens, restore: &Restore) -> Tokens {
+        let tokens = latent.map(|embeddings| self.decoder_embed.forward(embeddings));
+        let tokens = restore.apply(tokens, self.mask_token.val());
+        let tokens = run_blocks(&self.decoder_blocks, self.decoder_position.forward(tokens));
+        let grid = *tokens.grid();
+        let patches = self.decoder_norm.forward(tokens.patch_embeddings());
+        Tokens::from_grid(self.decoder_pred.forward(patches), grid)
+    }
+
+    /// Paints a prediction: masked patches predicted, visible ones copied, `[batch, channels, height, width]`.
+    ///
+    /// Normalised predictions are scaled back with the true mean and deviation of their patch, as MAE's
+    /// demonstration does.
+    pub fn paint(&self, images: Tensor<4>, output: &MaeOutput) -> Tensor<4> {
+        let (target, mean, deviation) = self.scaled_target(images.clone());
+        let mask = output
+            .mask
+            .clone()
+            .cast(target.dtype())
+            .unsqueeze_dim::<3>(2);
+        let values = output.prediction.embeddings() * mask.clone() + target * (1.0 - mask);
+        let patches = self.patches(images).map(|_| values * deviation + mean);
+        unpatchify(patches, FlatOrder::ChannelsLast).expect("patches of the whole grid")
+    }
+
+    /// The encoder, to fine-tune with [`Vit::with_head`].
+    pub fn into_encoder(self) -> Vit<E> {
+        self.encoder
+    }
+
+    fn patches(&self, images: Tensor<4>) -> Tokens {
+        patchify(images, self.patch, FlatOrder::ChannelsLast)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Target, and the mean and deviation that lead from it back to pixels.
+    fn scaled_target(&self, images: Tensor<4>) -> (Tensor<3>, Tensor<3>, Tensor<3>) {
+        let patches = self.patches(images).into_embeddings();
+        let (mean, deviation) = match self.target {
+            Target::NormalizedPixels => {
+                let deviation = (patches.clone().var(2) + TARGET_EPSILON).sqrt();
+                (patches.clone().mean_dim(2), deviation)
+            }
+            Target::Pixels => {
+                let zeros = patches.zeros_like().slice_dim(2, 0..1);
+                (zeros.clone(), zeros.ones_like())
+            }
+        };
+        (
+            (patches - mean.clone()) / deviation.clone(),
+            mean,
+            deviation,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Distribution, Tolerance};
+    use burn_patch::embed::{LinearPatchEmbed, LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
+
+    fn noise(count: usize) -> Vec<f32> {
+        (0..count).map(|i| (i * 37 % 101) as f32).collect()
+    }
+
+    fn mae(target: Target, device: &Device) -> Mae<LinearPatchEmbed> {
+        let embed = LinearPatchEmbedConfig::new([4, 4], 2, 16).init(device);
+        MaeConfig::new(VitConfig::new([8, 16], 2, 4), 8, 1, 2)
+            .with_target(target)
+            .init(embed, device)
+    }
+
+    #[test]
+    fn projecting_the_visible_patches_equals_embedding_all_and_masking() {
+        let device = Device::flex();
+        let mae = mae(Target::NormalizedPixels, &device);
+        let images = Tensor::random([3, 2, 8, 16], Distribution::Default, &device);
+        let (latent, _) = mae.encode_visible(images.clone(), &noise(24));
+        let all = mae.encoder.patch_embed.forward(images);
+        let (visible, _) = RandomMask::new(0.75).apply(all, &noise(24));
+        let want = mae.encoder.encode(visible);
+        latent.into_embeddings().into_data().assert_approx_eq(
+            &want.into_embeddings().into_data(),
+            Tolerance::<f32>::rel_abs(1e-5, 1e-6),
+        );
+    }
+
+    #[test]
+    fn painting_copies_visible_patches_and_a_perfect_prediction_gives_the_image() {
+        let device = Device::flex();
+        for target in [Target::NormalizedPixels, Target::Pixels] {
+            let mae = mae(target, &device);
+            let images = Tensor::random([2, 2, 8, 16], Distribution::Default, &device);
+            let mut output = mae.forward(images.clone(), &noise(16));
+            output.prediction = output.prediction.map(|_| mae.target(images.clone()));
+            mae.paint(images.clone(), &output)
+                .into_data()
+                .assert_approx_eq(&images.into_data(), Tolerance::<f32>::rel_abs(1e-5, 1e-6));
+        }
+    }
+
+    #[test]
+    fn steps_that_do_not_tile_the_image_are_an_error() {
+        let device = Device::flex();
+        let embed = OverlapPatchEmbedConfig::new([3, 3], [2, 2], 1, 8).init(&device);
+        let error = MaeConfig::new(VitConfig::new([7, 8], 1, 2), 8, 1, 2).try_init(embed, &device);
+        assert_eq!(
+            error.unwrap_err(),
+            Error::Untiled {
+                expected: [8, 8],
+                got: [7, 8]
+            }
+        );
+    }
+
+    #[test]
+    fn a_mask_ratio_of_one_is_an_error() {
+        let device = Device::flex();
+        let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+        let config = MaeConfig::new(VitConfig::new([8, 8], 1, 2), 8, 1, 2).with_mask_ratio(1.0);
+        assert!(matches!(
+            config.try_init(embed, &device),
+            Err(Error::Patch(burn_patch::Error::MaskRatio { .. }))
+        ));
+    }
+}

@@ -1,0 +1,118 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// Pre-train a tiny masked autoencoder on real pictures, fine-tune a ViT from its encoder, and train
+/// the same ViT from scratch for comparison.
+///
+/// Writes reconstructions.png, curves.png, metrics.json and the models (as Burn records and
+/// safetensors) into the output folder.
+#[derive(Parser, Debug, Clone)]
+#[command(name = "tiny-mae", version)]
+pub(crate) struct Args {
+    /// What to train: the MAE, the ViT from scratch, or the MAE, a ViT fine-tuned from it and one from scratch
+    #[arg(long, value_enum, default_value_t = Task::All)]
+    pub(crate) task: Task,
+
+    /// Where to run: flex, ndarray (CPU), wgpu (GPU), tch (LibTorch CPU), tch-cuda, cuda; backends
+    /// other than flex and ndarray need the cargo feature of the same name (tch for tch-cuda)
+    #[arg(long, default_value = "flex")]
+    pub(crate) backend: String,
+
+    /// Patch embedding: linear or overlap
+    #[arg(long, default_value = "linear")]
+    pub(crate) embed: String,
+
+    /// Bundled pictures: Fashion-MNIST (28×28 grey, 10 classes) or emoji (32×32 RGB, 10 categories)
+    #[arg(long, value_enum, default_value_t = DatasetName::Fashion)]
+    pub(crate) dataset: DatasetName,
+
+    /// Your own pictures instead: a folder with the four Fashion-MNIST idx.gz files, or a folder with one
+    /// folder of pictures (png, jpeg) per class, optionally under train/ and test/
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Epochs of MAE pre-training; the classifiers get half as many. Default: 20, 60 for emoji
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) epochs: Option<u32>,
+
+    /// Pictures per step
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch: u32,
+
+    /// Replicas that share each step's pictures and run side by side. Default: 2 on flex and ndarray, whose
+    /// element-wise operations use one core each, else 1
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) workers: Option<u32>,
+
+    /// Seed of initial weights, order, masks and flips
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// Folder to write into
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub(crate) out: PathBuf,
+
+    /// Go on from the last checkpoint in the output folder
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// A smoke test of under a minute: 1,024 training pictures, 2 epochs
+    #[arg(long)]
+    pub(crate) quick: bool,
+}
+
+/// What to train.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// The masked autoencoder
+    Mae,
+    /// The ViT from scratch
+    Vit,
+    /// Everything
+    All,
+}
+
+/// Bundled data.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DatasetName {
+    /// Fashion-MNIST
+    Fashion,
+    /// Noto emoji
+    Emoji,
+}
+
+impl Args {
+    /// Replicas of the model; they share a step's `batch` pictures evenly.
+    pub(crate) fn workers(&self, batch: usize) -> usize {
+        let usual = match self.backend.as_str() {
+            "flex" | "ndarray" => 2,
+            _ => 1,
+        };
+        let wanted = self.workers.unwrap_or(usual) as usize;
+        (1..=wanted)
+            .rev()
+            .find(|count| batch.is_multiple_of(*count))
+            .unwrap_or(1)
+    }
+
+    /// Epochs of pre-training.
+    pub(crate) fn mae_epochs(&self) -> usize {
+        match (self.epochs, self.quick, self.dataset) {
+            (Some(epochs), ..) => epochs as usize,
+            (None, true, _) => 2,
+            (None, false, DatasetName::Emoji) => 60,
+            (None, false, DatasetName::Fashion) => 20,
+        }
+    }
+
+    /// Epochs of supervised training.
+    pub(crate) fn vit_epochs(&self) -> usize {
+        match self.quick {
+            true => self.mae_epochs(),
+            false => self.mae_epochs().div_ceil(2),
+        }
+    }
+}

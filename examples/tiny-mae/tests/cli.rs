@@ -1,0 +1,150 @@
+//! The program as its user meets it: what it says when something is wrong, and that it goes on.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+fn run(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tiny-mae"))
+        .args(args)
+        .output()
+        .expect("the program starts")
+}
+
+/// The program fails with one line that holds `parts`, and without a backtrace.
+fn assert_refused(args: &[&str], parts: &[&str]) {
+    let output = run(args);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {text}");
+    assert_eq!(text.lines().count(), 1, "{args:?}: {text}");
+    for part in parts {
+        assert!(
+            text.contains(part),
+            "{args:?}: expected '{part}' in: {text}"
+        );
+    }
+}
+
+fn folder() -> (TempDir, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().to_str().expect("UTF-8").to_owned();
+    (folder, path)
+}
+
+#[test]
+fn unknown_names_list_the_known_ones() {
+    assert_refused(
+        &["--backend", "tpu"],
+        &[
+            "unknown backend 'tpu'",
+            "flex, ndarray, wgpu, tch, tch-cuda, cuda",
+        ],
+    );
+    assert_refused(
+        &["--embed", "round"],
+        &["unknown embedding 'round'", "linear, overlap"],
+    );
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_backend_that_is_not_compiled_in_names_its_feature() {
+    assert_refused(
+        &["--backend", "cuda"],
+        &["'cuda' is not compiled in", "--features cuda"],
+    );
+}
+
+#[test]
+fn missing_empty_and_truncated_data_are_refused() {
+    let (_keep, empty) = folder();
+    let missing = format!("{empty}/nowhere");
+    assert_refused(&["--data", &missing], &["does not exist", "nowhere"]);
+    assert_refused(&["--data", &empty], &["not usable", "got 0 folders"]);
+    std::fs::create_dir(Path::new(&empty).join("cats")).unwrap();
+    assert_refused(&["--data", &empty], &["at least 10 pictures", "got 0"]);
+
+    let (_keep, idx) = folder();
+    for name in ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"] {
+        std::fs::write(Path::new(&idx).join(name), b"\x1f\x8b\x08").unwrap();
+    }
+    assert_refused(&["--data", &idx], &["train-images", "truncated"]);
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_written_is_refused_before_training() {
+    let (_keep, path) = folder();
+    let file = format!("{path}/file");
+    std::fs::write(&file, b"").unwrap();
+    assert_refused(&["--out", &file], &["cannot be written", "file"]);
+}
+
+#[test]
+fn nothing_to_resume_is_refused() {
+    let (_keep, out) = folder();
+    assert_refused(&["--resume", "--out", &out], &["no checkpoint"]);
+}
+
+/// A complete run, then another that is stopped after its first phase: resuming must not take the first
+/// run's classifiers for the second's.
+#[test]
+fn a_fresh_run_forgets_the_checkpoints_before_it() {
+    let (_keep, out) = folder();
+    let base = ["--quick", "--epochs", "1", "--batch", "128", "--out", &out];
+    assert!(run(&base).status.success());
+    let mae = run(&[&base[..], &["--task", "mae"]].concat());
+    assert!(mae.status.success());
+    let resumed = run(&[&base[..], &["--resume"]].concat());
+    let text = String::from_utf8_lossy(&resumed.stdout);
+    assert!(
+        resumed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&resumed.stderr)
+    );
+    assert!(
+        text.contains("mae: all 1 epochs are there already"),
+        "{text}"
+    );
+    assert!(text.contains("scratch epoch 1/1"), "{text}");
+}
+
+#[test]
+fn a_run_stops_goes_on_and_refuses_another_models_checkpoint() {
+    let (_keep, out) = folder();
+    let base = ["--quick", "--task", "vit", "--out", &out];
+    let first = run(&[&base[..], &["--epochs", "1"]].concat());
+    assert!(
+        first.status.success(),
+        "{}",
+        String::from_utf8_lossy(&first.stderr)
+    );
+
+    let second = run(&[&base[..], &["--epochs", "2", "--resume"]].concat());
+    let text = String::from_utf8_lossy(&second.stdout);
+    assert!(
+        second.status.success(),
+        "{}",
+        String::from_utf8_lossy(&second.stderr)
+    );
+    assert!(
+        text.contains("epoch 2/2") && !text.contains("epoch 1/2"),
+        "{text}"
+    );
+    let metrics = std::fs::read_to_string(Path::new(&out).join("metrics.json")).unwrap();
+    let metrics: serde_json::Value = serde_json::from_str(&metrics).unwrap();
+    assert_eq!(
+        metrics["scratch"]["train_loss"].as_array().unwrap().len(),
+        2
+    );
+    assert!(metrics["test_accuracy_scratch"].as_f64().unwrap() > 0.3);
+
+    assert_refused(
+        &[
+            &base[..],
+            &["--epochs", "3", "--resume", "--embed", "overlap"],
+        ]
+        .concat(),
+        &["does not fit the model", "overlap", "linear"],
+    );
+}

@@ -1,0 +1,155 @@
+//! Whole models with another library's weights: `golden/checkpoints/*`.
+
+use std::collections::HashMap;
+
+use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
+use burn_patch_tests::{
+    Golden, backends, golden_folder, largest_difference, load_named, tolerance,
+};
+use burn_vit::{MaeConfig, Position, VitConfig};
+
+fn assert_model<const D: usize>(name: &str, got: Tensor<D>, io: &mut HashMap<String, TensorData>) {
+    let want = io.remove(name).unwrap_or_else(|| panic!("no {name}"));
+    let apart = largest_difference(&got.into_data(), &want).0;
+    assert!(apart <= tolerance::MODEL, "{name}: {apart:.1e}");
+}
+
+/// timm's names are ours; only the position table lies one level deeper.
+#[test]
+fn timm_vision_transformer() {
+    for backend in backends() {
+        let device = &backend.device;
+        let embed = LinearPatchEmbedConfig::new([8, 8], 3, 48).init(device);
+        let mut vit = VitConfig::new([32, 32], 2, 3)
+            .with_classes(Some(10))
+            .init(embed, device);
+        let file = golden_folder().join("checkpoints/timm_vit/model.safetensors");
+        let mut store = SafetensorsStore::from_file(file)
+            .with_from_adapter(PyTorchToBurnAdapter)
+            .skip_enum_variants(true)
+            .with_key_remapping("^pos_embed$", "position.pos_embed");
+        let report = vit.load_from(&mut store).unwrap();
+        assert!(report.unused.is_empty(), "{:?}", report.unused);
+
+        let mut io = Golden::open("checkpoints/timm_vit/io.safetensors").into_tensors();
+        let images = Tensor::<4>::from_data(io.remove("images").unwrap(), device);
+        let patches = vit.patch_embed.forward(images.clone());
+        assert_model("embed", patches.into_embeddings(), &mut io);
+        assert_model(
+            "tokens",
+            vit.forward_features(images.clone()).into_embeddings(),
+            &mut io,
+        );
+        assert_model("logits", vit.forward(images), &mut io);
+        assert!(io.is_empty(), "left over: {:?}", io.keys());
+    }
+}
+
+/// LayerNorm's epsilon in transformers' ViT-MAE.
+const HF_EPSILON: f64 = 1e-12;
+
+/// transformers keeps query, key and value apart and weights as `[out, in]`.
+#[test]
+fn transformers_masked_autoencoder() {
+    for backend in backends() {
+        let device = &backend.device;
+        let embed = LinearPatchEmbedConfig::new([8, 8], 3, 48).init(device);
+        let encoder = VitConfig::new([32, 32], 2, 3).with_epsilon(HF_EPSILON);
+        let config = MaeConfig::new(encoder, 32, 2, 4).with_decoder_position(Position::Learned);
+        let values = ours(
+            Golden::open("checkpoints/hf_vit_mae/model.safetensors").into_tensors(),
+            device,
+        );
+        let mae = load_named(config.init(embed, device), values);
+
+        let mut io = Golden::open("checkpoints/hf_vit_mae/io.safetensors").into_tensors();
+        let images = Tensor::<4>::from_data(io.remove("images").unwrap(), device);
+        let noise = io.remove("noise").unwrap().try_to_vec_as::<f32>().unwrap();
+        let output = mae.forward(images.clone(), &noise);
+        let (_, restore) = mae.encode_visible(images, &noise);
+        assert_model("pred", output.prediction.into_embeddings(), &mut io);
+        assert_model("mask", output.mask, &mut io);
+        assert_model("loss", output.loss, &mut io);
+        assert_model("ids_restore", restore.index().float(), &mut io);
+        assert!(io.is_empty(), "left over: {:?}", io.keys());
+    }
+}
+
+/// The same values under our paths: renamed, linear weights transposed, query, key and value joined.
+fn ours(theirs: HashMap<String, TensorData>, device: &Device) -> HashMap<String, TensorData> {
+    const NAMES: &[(&str, &str)] = &[
+        (
+            "vit.embeddings.patch_embeddings.projection",
+            "encoder.patch_embed.proj",
+        ),
+        ("vit.embeddings.cls_token", "encoder.cls_token"),
+        (
+            "vit.embeddings.position_embeddings",
+            "encoder.position.Learned.pos_embed",
+        ),
+        ("vit.layernorm", "encoder.norm"),
+        ("vit.layers", "encoder.blocks"),
+        (
+            "decoder.decoder_pos_embed",
+            "decoder_position.Learned.pos_embed",
+        ),
+        ("decoder.decoder_layers", "decoder_blocks"),
+        ("decoder.", ""),
+        (".attention.o_proj", ".attn.proj"),
+        (".layernorm_before", ".norm1"),
+        (".layernorm_after", ".norm2"),
+    ];
+    let mut ours = HashMap::new();
+    let mut attention: HashMap<String, [Option<TensorData>; 3]> = HashMap::new();
+    for (name, data) in theirs {
+        let mut path = NAMES
+            .iter()
+            .fold(name, |path, (theirs, ours)| path.replace(theirs, ours));
+        let rank = data.shape().len();
+        let data = match rank {
+            2 => Tensor::<2>::from_data(data, device).transpose().into_data(),
+            _ => data,
+        };
+        if path.contains("norm") {
+            path = path.replace(".weight", ".gamma").replace(".bias", ".beta");
+        }
+        let part = [".q_proj", ".k_proj", ".v_proj"]
+            .iter()
+            .position(|part| path.contains(part));
+        match part {
+            Some(part) => {
+                let name = [".q_proj", ".k_proj", ".v_proj"][part];
+                let path = path.replace(".attention", ".attn").replace(name, ".qkv");
+                attention.entry(path).or_default()[part] = Some(data);
+            }
+            None => drop(ours.insert(path, data)),
+        }
+    }
+    for (path, parts) in attention {
+        let parts = parts.map(|part| part.expect("query, key and value"));
+        ours.insert(path, join(parts, device));
+    }
+    ours
+}
+
+/// Side by side along the last axis.
+fn join(parts: [TensorData; 3], device: &Device) -> TensorData {
+    match parts[0].shape().len() {
+        1 => Tensor::cat(
+            parts
+                .map(|part| Tensor::<1>::from_data(part, device))
+                .to_vec(),
+            0,
+        )
+        .into_data(),
+        _ => Tensor::cat(
+            parts
+                .map(|part| Tensor::<2>::from_data(part, device))
+                .to_vec(),
+            1,
+        )
+        .into_data(),
+    }
+}

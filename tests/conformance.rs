@@ -1,0 +1,128 @@
+//! Every subject on every backend, plain and autodiff: the same values and gradients.
+
+use std::io::Write;
+
+use burn::tensor::DType;
+use burn_patch_tests::{Outcome, Subject, backends, largest_difference, subjects, tolerance};
+
+/// Subject, backend, and why it is left out.
+const EXCLUDED: &[(&str, &str, &str)] = &[];
+
+/// Largest relative differences of values and of gradients.
+type Apart = (f64, f64);
+
+fn apart(name: &str, left: &Outcome, right: &Outcome) -> Apart {
+    let values = left.values.iter().zip(&right.values);
+    let values = values
+        .map(|(left, right)| largest_difference(left, right).0)
+        .fold(0.0, f64::max);
+    let gradients =
+        left.gradients
+            .iter()
+            .zip(&right.gradients)
+            .map(|((path, left), (other, right))| {
+                assert_eq!(path, other);
+                match (left, right) {
+                    (Some(left), Some(right)) => largest_difference(left, right).0,
+                    _ => panic!("{name}: no gradient for {path}"),
+                }
+            });
+    (values, gradients.fold(0.0, f64::max))
+}
+
+/// Every parameter gets a gradient, finite and not all zero.
+fn assert_gradients(place: &str, outcome: &Outcome) {
+    for (path, grad) in &outcome.gradients {
+        let grad = grad.as_ref();
+        let grad = grad.unwrap_or_else(|| panic!("{place}: no gradient for {path}"));
+        let values = grad.try_to_vec_as::<f64>().expect("floats");
+        assert!(
+            values.iter().all(|value| value.is_finite()),
+            "{place}: {path}"
+        );
+        assert!(values.iter().any(|value| *value != 0.0), "{place}: {path}");
+    }
+}
+
+fn excluded(subject: &str, backend: &str) -> bool {
+    EXCLUDED
+        .iter()
+        .any(|(name, on, _)| *name == subject && *on == backend)
+}
+
+fn compare(subject: &Subject) -> Apart {
+    let runs: Vec<(&str, Outcome)> = backends()
+        .into_iter()
+        .filter(|backend| !excluded(&subject.name, backend.name))
+        .flat_map(|backend| {
+            let plain = subject.forward(&backend.device, DType::F32);
+            let tracked = subject.backward(&backend.device);
+            assert_gradients(&format!("{} on {}", subject.name, backend.name), &tracked);
+            for (plain, tracked) in plain.values.iter().zip(&tracked.values) {
+                let apart = largest_difference(plain, tracked).0;
+                let name = &subject.name;
+                assert!(
+                    apart <= tolerance::F32,
+                    "{name} on {}: plain and autodiff differ by {apart:.1e}",
+                    backend.name
+                );
+            }
+            [(backend.name, tracked)]
+        })
+        .collect();
+    let mut worst: Apart = (0.0, 0.0);
+    for (index, (left_name, left)) in runs.iter().enumerate() {
+        for (right_name, right) in &runs[index + 1..] {
+            let (values, gradients) = apart(&subject.name, left, right);
+            assert!(
+                values <= tolerance::F32 && gradients <= tolerance::F32,
+                "{}: {left_name} and {right_name} differ by {values:.1e} in values, {gradients:.1e} in gradients",
+                subject.name
+            );
+            worst = (worst.0.max(values), worst.1.max(gradients));
+        }
+    }
+    worst
+}
+
+#[test]
+fn backends_agree_on_values_and_gradients() {
+    let names: Vec<&str> = backends().iter().map(|backend| backend.name).collect();
+    let mut report = format!(
+        "largest relative difference between any two of {}:\n",
+        names.join(", ")
+    );
+    for subject in subjects() {
+        let (values, gradients) = compare(&subject);
+        report += &format!(
+            "  {:<32} values {values:.1e}  gradients {gradients:.1e}\n",
+            subject.name
+        );
+    }
+    // Past the test runner's capture, so that every run shows it.
+    let _ = std::io::stderr().write_all(report.as_bytes());
+}
+
+#[test]
+fn half_precision_is_close_where_the_backend_has_it() {
+    for backend in backends() {
+        if !backend.device.supports_dtype(DType::F16) {
+            let _ = writeln!(std::io::stderr(), "skipped: {} has no f16", backend.name);
+            continue;
+        }
+        for subject in subjects() {
+            let half = subject.forward(&backend.device, DType::F16);
+            let single = subject.forward(&backend.device, DType::F32);
+            for (half, single) in half.values.iter().zip(&single.values) {
+                let apart = largest_difference(half, single).0;
+                let name = &subject.name;
+                assert!(
+                    apart <= tolerance::F16,
+                    "{name} on {}: {apart:.1e}",
+                    backend.name
+                );
+                assert_eq!(half.dtype(), DType::F16, "{name} on {}", backend.name);
+            }
+        }
+    }
+}

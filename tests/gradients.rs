@@ -1,0 +1,23 @@
+//! Gradients against central differences, in double precision.
+
+use burn::tensor::DType;
+use burn_patch_tests::{BackendDevice, backends, subjects, tolerance};
+
+#[test]
+fn gradients_equal_central_differences() {
+    let precise = |backend: &BackendDevice| backend.device.supports_dtype(DType::F64);
+    let backends: Vec<BackendDevice> = backends().into_iter().filter(precise).collect();
+    assert!(!backends.is_empty(), "no backend with f64");
+    for backend in backends {
+        for subject in subjects() {
+            let (tape, difference) = subject.directional(&backend.device);
+            let apart = (tape - difference).abs() / difference.abs();
+            assert!(
+                apart <= tolerance::FINITE_DIFFERENCE,
+                "{} on {}: tape {tape}, central difference {difference}",
+                subject.name,
+                backend.name
+            );
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What the tests share: devices, formula inputs, tolerances, parameters by path, golden files and
+//! the modules under test.
+
+mod backends;
+mod det;
+mod golden;
+mod params;
+mod subject;
+mod subjects;
+pub mod tolerance;
+
+pub use backends::{BackendDevice, backends};
+pub use det::{det, det_tensor};
+pub use golden::{Golden, golden_folder};
+pub use params::{fill, gradients, load_named, to_dtype};
+pub use subject::{Difference, Outcome, Subject, largest_difference};
+pub use subjects::subjects;

@@ -1,0 +1,164 @@
+//! The modules under test: every embedding of the catalogue, positions, masking and the models.
+
+use burn::module::Module;
+use burn::tensor::{DType, Device, Tensor};
+use burn_patch::embed::{
+    AnyPatchEmbedConfig, EMBEDDINGS, LinearPatchEmbed, LinearPatchEmbedConfig, PatchEmbed,
+};
+use burn_patch::position::{
+    AnyPosition, LearnedPositionConfig, SinCosDialect, SinCosPositionConfig,
+};
+use burn_patch::reduce::RandomMask;
+use burn_vit::{ClassToken, MaeConfig, Pooling, Position, VitConfig};
+
+use crate::det::{det, det_tensor};
+use crate::subject::Subject;
+
+const BATCH: usize = 2;
+const CHANNELS: usize = 3;
+const SIZE: [usize; 2] = [8, 12];
+const STRIDE: [usize; 2] = [4, 2];
+const DIM: usize = 16;
+const CELLS: usize = 12;
+
+/// Every subject.
+pub fn subjects() -> Vec<Subject> {
+    let embeddings = EMBEDDINGS
+        .iter()
+        .flat_map(|info| [embedding(info.name), visible(info.name)]);
+    let positions = [
+        ("learned", learned as fn(&Device) -> AnyPosition),
+        ("sincos", sincos as fn(&Device) -> AnyPosition),
+    ];
+    embeddings
+        .chain(positions.map(|(name, init)| position(name, init)))
+        .chain([gelu(), mask_and_restore(), vit(), mae()])
+        .collect()
+}
+
+fn images(device: &Device, dtype: DType) -> Tensor<4> {
+    det_tensor([BATCH, CHANNELS, SIZE[0], SIZE[1]], 7, device, dtype)
+}
+
+fn embedding(name: &'static str) -> Subject {
+    let init = move |device: &Device| {
+        let config = AnyPatchEmbedConfig::for_stride(name, STRIDE, CHANNELS, DIM);
+        config.expect("a name of the catalogue").init(device)
+    };
+    Subject::new(format!("embed::{name}"), init, |embed, device, dtype| {
+        let images = images(device, dtype);
+        vec![embed.forward(images).into_embeddings()]
+    })
+}
+
+fn visible(name: &'static str) -> Subject {
+    let init = move |device: &Device| {
+        let config = AnyPatchEmbedConfig::for_stride(name, STRIDE, CHANNELS, DIM);
+        config.expect("a name of the catalogue").init(device)
+    };
+    Subject::new(
+        format!("embed::{name}, visible only"),
+        init,
+        |embed, device, dtype| {
+            let cells = Tensor::from_ints([[3, 0, 11], [5, 6, 5]], device);
+            vec![
+                embed
+                    .forward_visible(images(device, dtype), cells)
+                    .into_embeddings(),
+            ]
+        },
+    )
+}
+
+fn learned(device: &Device) -> AnyPosition {
+    AnyPosition::Learned(
+        LearnedPositionConfig::new([2, 6], DIM)
+            .with_prefix(1)
+            .init(device),
+    )
+}
+
+fn sincos(device: &Device) -> AnyPosition {
+    AnyPosition::SinCos(SinCosPositionConfig::new([2, 6], DIM).init(device))
+}
+
+/// An encoding over an embedding, which gives `sincos` a parameter to differentiate.
+#[derive(Module, Debug)]
+struct Placed {
+    embed: LinearPatchEmbed,
+    position: AnyPosition,
+}
+
+fn position(name: &'static str, init: fn(&Device) -> AnyPosition) -> Subject {
+    let init = move |device: &Device| Placed {
+        embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
+        position: init(device),
+    };
+    Subject::new(
+        format!("position::{name}"),
+        init,
+        |placed, device, dtype| {
+            let class = det_tensor([1, 1, DIM], 3, device, dtype);
+            let tokens = placed
+                .embed
+                .forward(images(device, dtype))
+                .with_prefix(class);
+            vec![placed.position.forward(tokens).into_embeddings()]
+        },
+    )
+}
+
+fn gelu() -> Subject {
+    let init = |device: &Device| LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+    Subject::new("ops::gelu", init, |embed, device, dtype| {
+        let tokens = embed.forward(images(device, dtype)).into_embeddings();
+        vec![burn_patch::ops::gelu(tokens * 3.0)]
+    })
+}
+
+fn mask_and_restore() -> Subject {
+    let init = |device: &Device| LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+    Subject::new("reduce::RandomMask", init, |embed, device, dtype| {
+        let tokens = embed.forward(images(device, dtype));
+        let (visible, restore) = RandomMask::new(0.75).apply(tokens, &det(BATCH * CELLS, 9));
+        let fill = det_tensor([1, 1, DIM], 4, device, dtype);
+        vec![
+            visible.embeddings(),
+            restore.apply(visible, fill).into_embeddings(),
+        ]
+    })
+}
+
+fn vit_config() -> VitConfig {
+    VitConfig::new(SIZE, 2, 4).with_layer_scale(Some(0.5))
+}
+
+fn vit() -> Subject {
+    let init = |device: &Device| {
+        let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+        vit_config().with_classes(Some(5)).init(embed, device)
+    };
+    Subject::new("Vit", init, |vit, device, dtype| {
+        let images = images(device, dtype);
+        let tokens = vit.forward_features(images.clone()).into_embeddings();
+        vec![tokens, vit.forward(images).unsqueeze_dim(1)]
+    })
+}
+
+fn mae() -> Subject {
+    let init = |device: &Device| {
+        let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+        let encoder = vit_config()
+            .with_class_token(ClassToken::Absent)
+            .with_pooling(Pooling::Mean)
+            .with_position(Position::SinCos(SinCosDialect::Mae));
+        MaeConfig::new(encoder, 8, 1, 2).init(embed, device)
+    };
+    Subject::new("Mae", init, |mae, device, dtype| {
+        let output = mae.forward(images(device, dtype), &det(BATCH * CELLS, 9));
+        vec![
+            output.prediction.into_embeddings(),
+            output.loss.reshape([1, 1, 1]),
+        ]
+    })
+}
