@@ -3,9 +3,19 @@
 use burn::tensor::DType;
 use burn_patch_tests::{BackendDevice, backends, subjects, tolerance};
 
+/// Backends that say they have `f64` and yet compute part of it in less, and how that shows.
+/// Conformance compares their gradients with those that are checked here.
+const EXCLUDED: &[(&str, &str)] = &[(
+    "wgpu",
+    "scalars reach WGSL as f32, so a step of 1e-5 drowns in rounding",
+)];
+
 #[test]
 fn gradients_equal_central_differences() {
-    let precise = |backend: &BackendDevice| backend.device.supports_dtype(DType::F64);
+    let precise = |backend: &BackendDevice| {
+        backend.device.supports_dtype(DType::F64)
+            && EXCLUDED.iter().all(|(name, _)| *name != backend.name)
+    };
     let backends: Vec<BackendDevice> = backends().into_iter().filter(precise).collect();
     assert!(!backends.is_empty(), "no backend with f64");
     for backend in backends {

@@ -3,12 +3,12 @@
 use burn::module::Module;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::{ConvOptions, PadMode};
-use burn::tensor::{DType, Device, Distribution, Tensor};
+use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
 use burn_patch::embed::{
     AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, FlatOrder, PatchEmbed, patchify, unpatchify,
 };
 use burn_patch::grid::{Remainder, Window};
-use burn_patch::ops::{fold_windows, patch_windows, project_patches};
+use burn_patch::ops::{fold_windows, gather_rows, patch_windows, project_cells, project_patches};
 use burn_patch_tests::{backends, det_tensor, fill, largest_difference, tolerance};
 use proptest::prelude::*;
 
@@ -148,8 +148,81 @@ fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::random(shape, Distribution::Default, device)
 }
 
+/// As many windows as fill several blocks on several threads, in both float types.
+#[test]
+fn products_in_many_blocks_are_those_of_the_convolution() {
+    let window = Window::symmetric([7, 6], [2, 3], [3, 2]);
+    let size = [61, 95];
+    let grid = window.layout(size).unwrap();
+    for backend in backends() {
+        let device = backend.device.clone().autodiff();
+        for dtype in [DType::F32, DType::F64] {
+            if !device.supports_dtype(dtype) {
+                continue;
+            }
+            let images = det_tensor([5, 3, size[0], size[1]], 1, &device, dtype).require_grad();
+            let weight = det_tensor([40, 3, 7, 6], 2, &device, dtype).require_grad();
+            let bias = det_tensor([40], 3, &device, dtype).require_grad();
+            let factor = det_tensor([5, grid.tokens(), 40], 4, &device, dtype);
+            let run = |fast: bool| {
+                let (images, weight, bias) = (images.clone(), weight.clone(), Some(bias.clone()));
+                if fast {
+                    return project_patches(images, weight, bias, &grid);
+                }
+                let options = ConvOptions::new(window.stride, window.pad_before, [1, 1], 1);
+                let features = conv2d(images, weight, bias, options);
+                features.reshape([5, 40, grid.tokens()]).swap_dims(1, 2)
+            };
+            let (ours, theirs) = (run(true), run(false));
+            assert_close(backend.name, ours.clone(), theirs.clone());
+            let [ours, theirs] = [ours, theirs].map(|out| (out * factor.clone()).sum().backward());
+            let name = backend.name;
+            assert_close(
+                name,
+                images.grad(&ours).unwrap(),
+                images.grad(&theirs).unwrap(),
+            );
+            assert_close(
+                name,
+                weight.grad(&ours).unwrap(),
+                weight.grad(&theirs).unwrap(),
+            );
+            assert_close(name, bias.grad(&ours).unwrap(), bias.grad(&theirs).unwrap());
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(cases())]
+
+    #[test]
+    fn picked_cells_are_those_of_the_whole_with_their_gradients(
+        (window, size, channels, dim) in window(),
+        picks in proptest::collection::vec(any::<prop::sample::Index>(), 2..8),
+    ) {
+        let grid = window.layout(size).unwrap();
+        let [kh, kw] = window.kernel;
+        let kept = picks.len() / 2;
+        let cells: Vec<i32> = picks[..2 * kept].iter().map(|pick| pick.index(grid.tokens()) as i32).collect();
+        for backend in backends() {
+            let device = backend.device.clone().autodiff();
+            let images = random([2, channels, size[0], size[1]], &device).require_grad();
+            let weight = random([dim, channels, kh, kw], &device).require_grad();
+            let bias = random([dim], &device).require_grad();
+            let factor = random([2, kept, dim], &device);
+            let data = TensorData::new(cells.clone(), [2, kept]);
+            let cells = Tensor::<2, Int>::from_data(data, &device);
+
+            let ours = project_cells(images.clone(), weight.clone(), Some(bias.clone()), cells.clone(), &grid);
+            let all = project_patches(images.clone(), weight.clone(), Some(bias.clone()), &grid);
+            let theirs = gather_rows(all, cells);
+            assert_close(backend.name, ours.clone(), theirs.clone());
+            let [ours, theirs] = [ours, theirs].map(|out| (out * factor.clone()).sum().backward());
+            assert_close(backend.name, images.grad(&ours).unwrap(), images.grad(&theirs).unwrap());
+            assert_close(backend.name, weight.grad(&ours).unwrap(), weight.grad(&theirs).unwrap());
+            assert_close(backend.name, bias.grad(&ours).unwrap(), bias.grad(&theirs).unwrap());
+        }
+    }
 
     #[test]
     fn projection_is_the_convolution_and_windows_times_weight((window, size, channels, dim) in window()) {

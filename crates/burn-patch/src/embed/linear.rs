@@ -6,10 +6,9 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, LayerNorm};
 use burn::tensor::{Device, Int, Tensor};
 
-use super::visible::project_visible;
 use super::{PatchEmbed, PatchNorm, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
-use crate::ops::project_patches;
+use crate::ops::{project_cells, project_patches};
 use crate::{Error, Tokens};
 
 /// Configuration of [`LinearPatchEmbed`].
@@ -148,7 +147,9 @@ impl PatchEmbed for LinearPatchEmbed {
 
     fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
         let grid = expect_layout(self, &images);
-        let embeddings = project_visible(&self.proj, images, cells.clone(), &grid);
+        let bias = self.proj.bias.as_ref().map(|bias| bias.val());
+        let weight = self.proj.weight.val();
+        let embeddings = project_cells(images, weight, bias, cells.clone(), &grid);
         Tokens::from_cells(self.finish(embeddings), grid, cells)
     }
 }

@@ -5,7 +5,6 @@ mod flat_order;
 mod linear;
 mod overlap;
 mod patch_norm;
-mod visible;
 
 use burn::tensor::{Int, Tensor};
 

@@ -7,10 +7,9 @@ use burn::nn::{Initializer, LayerNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::visible::project_visible;
 use super::{PatchEmbed, PatchNorm, expect_layout};
 use crate::grid::{PatchGrid, Window, nonzero};
-use crate::ops::project_patches;
+use crate::ops::{project_cells, project_patches};
 use crate::{Error, Tokens};
 
 /// Published overlapping embeddings: kernel, stride and padding of a stage.
@@ -207,7 +206,9 @@ impl PatchEmbed for OverlapPatchEmbed {
 
     fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
         let grid = expect_layout(self, &images);
-        let embeddings = project_visible(&self.proj, images, cells.clone(), &grid);
+        let bias = self.proj.bias.as_ref().map(|bias| bias.val());
+        let weight = self.proj.weight.val();
+        let embeddings = project_cells(images, weight, bias, cells.clone(), &grid);
         Tokens::from_cells(self.finish(embeddings), grid, cells)
     }
 }

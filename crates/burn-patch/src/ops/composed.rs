@@ -5,7 +5,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{IndexingUpdateOp, Shape, Slice, TensorData};
 
-use super::Bias;
+use super::{Bias, Cells, ParameterGrads};
 use crate::grid::PatchGrid;
 
 pub(crate) fn patch_windows<B: Backend>(
@@ -50,43 +50,81 @@ pub(crate) fn project_patches<B: Backend>(
     images: FloatTensor<B>,
     weight: FloatTensor<B>,
     bias: Bias<B>,
+    cells: Cells<B>,
     grid: &PatchGrid,
 ) -> FloatTensor<B> {
-    let [batch, ..] = dims::<_, 4>(&images);
     let [dim, ..] = dims::<_, 4>(&weight);
-    let windows = flat_windows::<B>(images, grid);
-    let mut tokens = B::float_matmul(windows, B::float_transpose(flat_weight::<B>(weight)));
+    let windows = picked_windows::<B>(images, cells, grid);
+    let [batch, count, _] = dims(&windows);
+    let weight = B::float_transpose(flat_weight::<B>(weight));
+    let mut tokens = B::float_matmul(flat_tokens::<B>(windows), weight);
     if let Bias::Present(bias) = bias {
         tokens = B::float_add(tokens, B::float_reshape(bias, Shape::new([1, dim])));
     }
-    B::float_reshape(tokens, Shape::new([batch, grid.tokens(), dim]))
+    B::float_reshape(tokens, Shape::new([batch, count, dim]))
 }
 
 pub(crate) fn images_grad<B: Backend>(
     grad: FloatTensor<B>,
     weight: FloatTensor<B>,
+    cells: Cells<B>,
     grid: &PatchGrid,
 ) -> FloatTensor<B> {
-    let [batch, tokens, _] = dims(&grad);
+    let [batch, count, _] = dims(&grad);
     let windows = B::float_matmul(flat_tokens::<B>(grad), flat_weight::<B>(weight));
     let [_, values] = dims(&windows);
-    fold_windows::<B>(
-        B::float_reshape(windows, Shape::new([batch, tokens, values])),
-        grid,
-    )
+    let windows = B::float_reshape(windows, Shape::new([batch, count, values]));
+    let windows = match cells {
+        Cells::All => windows,
+        Cells::Picked(cells) => {
+            let all = Shape::new([batch, grid.tokens(), values]);
+            let zeros = B::float_zeros(all, &windows.device(), windows.dtype().into());
+            let index = row_index::<B>(cells, values);
+            B::float_scatter(1, zeros, index, windows, IndexingUpdateOp::Add)
+        }
+    };
+    fold_windows::<B>(windows, grid)
 }
 
-pub(crate) fn weight_grad<B: Backend>(
+pub(crate) fn parameter_grads<B: Backend>(
     grad: FloatTensor<B>,
     images: FloatTensor<B>,
+    cells: Cells<B>,
     grid: &PatchGrid,
-) -> FloatTensor<B> {
+) -> ParameterGrads<B> {
     let [_, channels, ..] = dims::<_, 4>(&images);
     let [_, _, dim] = dims::<_, 3>(&grad);
     let [kh, kw] = grid.window.kernel;
-    let windows = flat_windows::<B>(images, grid);
-    let weight = B::float_matmul(B::float_transpose(flat_tokens::<B>(grad)), windows);
-    B::float_reshape(weight, Shape::new([dim, channels, kh, kw]))
+    let windows = flat_tokens::<B>(picked_windows::<B>(images, cells, grid));
+    let grad = flat_tokens::<B>(grad);
+    let weight = B::float_matmul(B::float_transpose(grad.clone()), windows);
+    ParameterGrads {
+        weight: B::float_reshape(weight, Shape::new([dim, channels, kh, kw])),
+        bias: B::float_reshape(B::float_sum_dim(grad, 0), Shape::new([dim])),
+    }
+}
+
+/// The windows at `cells`, `[batch, kept, values]`.
+fn picked_windows<B: Backend>(
+    images: FloatTensor<B>,
+    cells: Cells<B>,
+    grid: &PatchGrid,
+) -> FloatTensor<B> {
+    let windows = patch_windows::<B>(images, grid);
+    match cells {
+        Cells::All => windows,
+        Cells::Picked(cells) => {
+            let [_, _, values] = dims(&windows);
+            B::float_gather(1, windows, row_index::<B>(cells, values))
+        }
+    }
+}
+
+/// `[batch, kept]` → `[batch, kept, values]`, as gather and scatter want it.
+fn row_index<B: Backend>(cells: IntTensor<B>, values: usize) -> IntTensor<B> {
+    let [batch, kept] = dims(&cells);
+    let cells = B::int_reshape(cells, Shape::new([batch, kept, 1]));
+    B::int_expand(cells, Shape::new([batch, kept, values]))
 }
 
 /// Pads, crops and, where windows overlap or skip, repeats pixels, so that windows lie side by side:
@@ -178,10 +216,6 @@ fn crop<B: Backend>(tensor: FloatTensor<B>, shape: [usize; 4]) -> FloatTensor<B>
         return tensor;
     }
     B::float_slice(tensor, &shape.map(|len| Slice::from(0..len)))
-}
-
-fn flat_windows<B: Backend>(images: FloatTensor<B>, grid: &PatchGrid) -> FloatTensor<B> {
-    flat_tokens::<B>(patch_windows::<B>(images, grid))
 }
 
 /// `[batch, tokens, values]` → `[batch·tokens, values]`.

@@ -1,4 +1,4 @@
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, ExtensionType, backend_extension};
 
 use super::composed;
@@ -13,10 +13,18 @@ pub enum Bias<B: Backend> {
     Present(FloatTensor<B>),
 }
 
+/// Which cells of the grid to project.
+#[derive(ExtensionType, Debug, Clone)]
+pub enum Cells<B: Backend> {
+    /// All of them.
+    All,
+    /// Those at `[batch, kept]`, in that order.
+    Picked(IntTensor<B>),
+}
+
 /// Patch projection and its parts, with a default for every backend composed of Burn's own operations.
 ///
-/// A backend overrides what it does better; the gradients below are what the autodiff
-/// implementation calls, so a fast forward needs no tape of its own.
+/// A backend overrides what it does better.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
@@ -36,31 +44,48 @@ pub trait PatchOps: Backend {
         composed::fold_windows::<Self>(windows, &grid)
     }
 
-    /// Projects each window: weight `[dim, channels, kh, kw]`, bias `[dim]`, result `[batch, tokens, dim]`.
+    /// Projects windows: weight `[dim, channels, kh, kw]`, bias `[dim]`, result `[batch, tokens, dim]`,
+    /// or `[batch, kept, dim]` for picked cells.
     fn project_patches(
         images: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         #[extension_type] bias: Bias<Self>,
+        #[extension_type] cells: Cells<Self>,
         grid: PatchGrid,
     ) -> FloatTensor<Self> {
-        composed::project_patches::<Self>(images, weight, bias, &grid)
+        composed::project_patches::<Self>(images, weight, bias, cells, &grid)
     }
+}
 
-    /// Gradient of [`project_patches`](Self::project_patches) with respect to the images.
-    fn project_patches_images_grad(
+/// Gradients of weight `[dim, channels, kh, kw]` and bias `[dim]`.
+#[derive(Debug, Clone)]
+pub struct ParameterGrads<B: Backend> {
+    /// Of the weight.
+    pub weight: FloatTensor<B>,
+    /// Of the bias.
+    pub bias: FloatTensor<B>,
+}
+
+/// The backward half of [`PatchOps::project_patches`], which its autodiff implementation calls on the
+/// backend below, so that a fast kernel needs no tape of its own.
+pub trait PatchGrads: Backend {
+    /// Gradient with respect to the images.
+    fn images_grad(
         grad: FloatTensor<Self>,
         weight: FloatTensor<Self>,
+        cells: Cells<Self>,
         grid: PatchGrid,
     ) -> FloatTensor<Self> {
-        composed::images_grad::<Self>(grad, weight, &grid)
+        composed::images_grad::<Self>(grad, weight, cells, &grid)
     }
 
-    /// Gradient of [`project_patches`](Self::project_patches) with respect to the weight.
-    fn project_patches_weight_grad(
+    /// Gradients with respect to weight and bias.
+    fn parameter_grads(
         grad: FloatTensor<Self>,
         images: FloatTensor<Self>,
+        cells: Cells<Self>,
         grid: PatchGrid,
-    ) -> FloatTensor<Self> {
-        composed::weight_grad::<Self>(grad, images, &grid)
+    ) -> ParameterGrads<Self> {
+        composed::parameter_grads::<Self>(grad, images, cells, &grid)
     }
 }

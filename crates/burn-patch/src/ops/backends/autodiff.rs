@@ -6,15 +6,14 @@
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
+use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, TensorMetadata};
-use burn::tensor::Shape;
+use burn::backend::{Autodiff, Backend};
 
 use crate::grid::PatchGrid;
-use crate::ops::{Bias, GeluOps, PatchOps};
+use crate::ops::{Bias, Cells, GeluOps, PatchGrads, PatchOps};
 
-impl<B: Backend + PatchOps, C: CheckpointStrategy> PatchOps for Autodiff<B, C> {
+impl<B: Backend + PatchOps + PatchGrads, C: CheckpointStrategy> PatchOps for Autodiff<B, C> {
     fn patch_windows(images: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {
         let prep = PatchWindows
             .prepare::<C>([images.node()])
@@ -43,80 +42,55 @@ impl<B: Backend + PatchOps, C: CheckpointStrategy> PatchOps for Autodiff<B, C> {
         images: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: Bias<Self>,
+        cells: Cells<Self>,
         grid: PatchGrid,
     ) -> FloatTensor<Self> {
-        let Bias::Present(bias) = bias else {
-            return project_unbiased::<B, C>(images, weight, grid);
+        let cells = match cells {
+            Cells::All => Cells::All,
+            Cells::Picked(cells) => Cells::Picked(cells),
         };
-        let nodes = [images.node(), weight.node(), bias.node()];
-        let forward =
-            |images, weight, bias| B::project_patches(images, weight, Bias::Present(bias), grid);
-        match ProjectPatches
-            .prepare::<C>(nodes)
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(mut prep) => {
-                let state = (prep.checkpoint(&images), prep.checkpoint(&weight), grid);
-                let tokens = forward(
-                    images.into_primitive(),
-                    weight.into_primitive(),
-                    bias.into_primitive(),
-                );
-                prep.finish(state, tokens)
+        match bias {
+            Bias::Absent => {
+                let nodes = [images.node(), weight.node()];
+                project::<B, C, 2>(nodes, images, weight, Bias::Absent, cells, grid)
             }
-            OpsKind::UnTracked(prep) => prep.finish(forward(
-                images.into_primitive(),
-                weight.into_primitive(),
-                bias.into_primitive(),
-            )),
+            Bias::Present(bias) => {
+                let nodes = [images.node(), weight.node(), bias.node()];
+                let bias = Bias::Present(bias.into_primitive());
+                project::<B, C, 3>(nodes, images, weight, bias, cells, grid)
+            }
         }
-    }
-
-    fn project_patches_images_grad(
-        _grad: FloatTensor<Self>,
-        _weight: FloatTensor<Self>,
-        _grid: PatchGrid,
-    ) -> FloatTensor<Self> {
-        unreachable!("called on the inner backend: Burn's autodiff is first order")
-    }
-
-    fn project_patches_weight_grad(
-        _grad: FloatTensor<Self>,
-        _images: FloatTensor<Self>,
-        _grid: PatchGrid,
-    ) -> FloatTensor<Self> {
-        unreachable!("called on the inner backend: Burn's autodiff is first order")
     }
 }
 
-fn project_unbiased<B: Backend + PatchOps, C: CheckpointStrategy>(
+fn project<B: Backend + PatchOps + PatchGrads, C: CheckpointStrategy, const N: usize>(
+    nodes: [NodeGuard; N],
     images: FloatTensor<Autodiff<B, C>>,
     weight: FloatTensor<Autodiff<B, C>>,
+    bias: Bias<B>,
+    cells: Cells<B>,
     grid: PatchGrid,
 ) -> FloatTensor<Autodiff<B, C>> {
-    let nodes = [images.node(), weight.node()];
     match ProjectPatches
         .prepare::<C>(nodes)
         .compute_bound()
         .stateful()
     {
         OpsKind::Tracked(mut prep) => {
-            let state = (prep.checkpoint(&images), prep.checkpoint(&weight), grid);
-            let tokens = B::project_patches(
-                images.into_primitive(),
-                weight.into_primitive(),
-                Bias::Absent,
+            let state = ProjectState {
+                images: prep.checkpoint(&images),
+                weight: prep.checkpoint(&weight),
+                cells: cells.clone(),
                 grid,
-            );
+            };
+            let (images, weight) = (images.into_primitive(), weight.into_primitive());
+            let tokens = B::project_patches(images, weight, bias, cells, grid);
             prep.finish(state, tokens)
         }
-        OpsKind::UnTracked(prep) => prep.finish(B::project_patches(
-            images.into_primitive(),
-            weight.into_primitive(),
-            Bias::Absent,
-            grid,
-        )),
+        OpsKind::UnTracked(prep) => {
+            let (images, weight) = (images.into_primitive(), weight.into_primitive());
+            prep.finish(B::project_patches(images, weight, bias, cells, grid))
+        }
     }
 }
 
@@ -179,35 +153,41 @@ impl<B: Backend + PatchOps> Backward<B, 1> for FoldWindows {
 #[derive(Debug)]
 struct ProjectPatches;
 
-type ProjectState = (NodeId, NodeId, PatchGrid);
+#[derive(Debug, Clone)]
+struct ProjectState<B: Backend> {
+    images: NodeId,
+    weight: NodeId,
+    cells: Cells<B>,
+    grid: PatchGrid,
+}
 
 /// Parents: images, weight and, for `N = 3`, bias.
-impl<B: Backend + PatchOps, const N: usize> Backward<B, N> for ProjectPatches {
-    type State = ProjectState;
+impl<B: Backend + PatchGrads, const N: usize> Backward<B, N> for ProjectPatches {
+    type State = ProjectState<B>;
 
     fn backward(
         self,
-        ops: Ops<ProjectState, N>,
+        ops: Ops<ProjectState<B>, N>,
         grads: &mut Gradients,
         checkpointer: &mut Checkpointer,
     ) {
-        let (images, weight, grid) = ops.state;
+        let state = ops.state;
         let grad = grads.consume::<B>(&ops.node);
-        let images: FloatTensor<B> = checkpointer.retrieve_node_output(images);
-        let weight: FloatTensor<B> = checkpointer.retrieve_node_output(weight);
+        let images: FloatTensor<B> = checkpointer.retrieve_node_output(state.images);
+        let weight: FloatTensor<B> = checkpointer.retrieve_node_output(state.weight);
         if let Some(node) = &ops.parents[0] {
-            let images_grad = B::project_patches_images_grad(grad.clone(), weight, grid);
-            grads.register::<B>(node.id, images_grad);
+            let grad = B::images_grad(grad.clone(), weight, state.cells.clone(), state.grid);
+            grads.register::<B>(node.id, grad);
         }
-        if let Some(node) = &ops.parents[1] {
-            let weight_grad = B::project_patches_weight_grad(grad.clone(), images, grid);
-            grads.register::<B>(node.id, weight_grad);
-        }
-        if let Some(Some(node)) = ops.parents.get(2) {
-            let [batch, tokens, dim] = grad.shape().dims();
-            let flat = B::float_reshape(grad, Shape::new([batch * tokens, dim]));
-            let bias_grad = B::float_reshape(B::float_sum_dim(flat, 0), Shape::new([dim]));
-            grads.register::<B>(node.id, bias_grad);
+        let [weight, bias] = [1, 2].map(|parent| ops.parents.get(parent).and_then(Option::as_ref));
+        if weight.is_some() || bias.is_some() {
+            let parameters = B::parameter_grads(grad, images, state.cells, state.grid);
+            if let Some(node) = weight {
+                grads.register::<B>(node.id, parameters.weight);
+            }
+            if let Some(node) = bias {
+                grads.register::<B>(node.id, parameters.bias);
+            }
         }
     }
 }

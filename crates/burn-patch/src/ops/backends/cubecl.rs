@@ -2,8 +2,10 @@
 
 use burn::backend::wgpu::CubeBackend;
 
-use crate::ops::{GeluOps, PatchOps};
+use crate::ops::{GeluOps, PatchGrads, PatchOps};
 
 impl PatchOps for CubeBackend {}
+
+impl PatchGrads for CubeBackend {}
 
 impl GeluOps for CubeBackend {}

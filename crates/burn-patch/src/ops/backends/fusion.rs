@@ -2,8 +2,10 @@
 
 use burn::backend::fusion::{Fusion, FusionBackend};
 
-use crate::ops::{GeluOps, PatchOps};
+use crate::ops::{GeluOps, PatchGrads, PatchOps};
 
 impl<B: FusionBackend + PatchOps> PatchOps for Fusion<B> {}
+
+impl<B: FusionBackend + PatchGrads> PatchGrads for Fusion<B> {}
 
 impl<B: FusionBackend + GeluOps> GeluOps for Fusion<B> {}

@@ -4,6 +4,8 @@ mod device;
 
 #[cfg(feature = "autodiff")]
 mod autodiff;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+mod cpu;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod cubecl;
 #[cfg(feature = "flex")]

@@ -6,18 +6,20 @@ use burn::backend::{LibTorch, TensorMetadata};
 use burn::tensor::Shape;
 
 use crate::grid::PatchGrid;
-use crate::ops::{Bias, GeluOps, PatchOps, composed};
+use crate::ops::{Bias, Cells, GeluOps, PatchGrads, PatchOps, composed};
 
 impl PatchOps for LibTorch {
     fn project_patches(
         images: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: Bias<Self>,
+        cells: Cells<Self>,
         grid: PatchGrid,
     ) -> FloatTensor<Self> {
         let window = &grid.window;
-        if window.pad_before != window.pad_after {
-            return composed::project_patches::<Self>(images, weight, bias, &grid);
+        let picked = matches!(cells, Cells::Picked(_));
+        if picked || window.pad_before != window.pad_after {
+            return composed::project_patches::<Self>(images, weight, bias, cells, &grid);
         }
         let batch = images.shape()[0];
         let dim = weight.shape()[0];
@@ -32,6 +34,8 @@ impl PatchOps for LibTorch {
         Self::float_swap_dims(tokens, 1, 2)
     }
 }
+
+impl PatchGrads for LibTorch {}
 
 impl GeluOps for LibTorch {
     fn gelu_grad(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -8,4 +8,4 @@ mod project_patches;
 pub use gather_rows::gather_rows;
 pub use gelu::gelu;
 pub use patch_windows::{fold_windows, patch_windows};
-pub use project_patches::project_patches;
+pub use project_patches::{project_cells, project_patches};

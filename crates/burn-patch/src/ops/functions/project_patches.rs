@@ -1,8 +1,8 @@
 use burn::backend::Dispatch;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 use crate::grid::PatchGrid;
-use crate::ops::{Bias, PatchOps};
+use crate::ops::{Bias, Cells, PatchOps};
 
 /// Projects every window of `grid` to a token.
 ///
@@ -25,6 +25,48 @@ pub fn project_patches(
     bias: Option<Tensor<1>>,
     grid: &PatchGrid,
 ) -> Tensor<3> {
+    project(images, weight, bias, Cells::All, grid)
+}
+
+/// Projects the windows of `grid` at `cells` alone, in that order.
+///
+/// # Shapes
+///
+/// - images, weight, bias as in [`project_patches`]
+/// - cells `[batch, kept]`, row-major indices into the grid; repeats are allowed
+/// - result `[batch, kept, dim]`
+///
+/// The same tokens as projecting all and picking those, at `kept / tokens` of the cost.
+///
+/// # Panics
+///
+/// As [`project_patches`], and if there is not one list of cells per image.
+pub fn project_cells(
+    images: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    cells: Tensor<2, Int>,
+    grid: &PatchGrid,
+) -> Tensor<3> {
+    let [batch, ..] = images.dims();
+    let [lists, _] = cells.dims();
+    assert_eq!(lists, batch, "lists of cells and images");
+    project(
+        images,
+        weight,
+        bias,
+        Cells::Picked(cells.into_dispatch()),
+        grid,
+    )
+}
+
+fn project(
+    images: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    cells: Cells<Dispatch>,
+    grid: &PatchGrid,
+) -> Tensor<3> {
     let [_, channels, height, width] = images.dims();
     let [dim, ..] = weight.dims();
     let [kh, kw] = grid.window.kernel;
@@ -34,6 +76,7 @@ pub fn project_patches(
         images.into_dispatch(),
         weight.into_dispatch(),
         bias.map_or(Bias::Absent, |bias| Bias::Present(bias.into_dispatch())),
+        cells,
         *grid,
     ))
 }

@@ -1,0 +1,134 @@
+"""PyTorch's half of the comparison: the same protocol and the same work as worker.rs."""
+
+import statistics
+import sys
+import time
+
+import timm
+import torch
+import torch.nn.functional as F
+
+THREADS, DEVICE = int(sys.argv[1]), sys.argv[2]
+INPUTS, BATCH, SIDE, PATCH, DIM, OVERLAP_DIM = 4, 8, 224, 16, 768, 64
+torch.set_num_threads(THREADS)
+torch.manual_seed(0)
+
+
+def pictures(batch, channels, side):
+    return [torch.rand(batch, channels, side, side, device=DEVICE) for _ in range(INPUTS)]
+
+
+class Conv(torch.nn.Module):
+    """conv2d, then tokens in the layout that a transformer reads, `[batch, tokens, dim]`."""
+
+    def __init__(self, kernel, stride, padding, dim):
+        super().__init__()
+        self.proj = torch.nn.Conv2d(3, dim, kernel, stride, padding)
+
+    def forward(self, x):
+        return self.proj(x).flatten(2).transpose(1, 2).contiguous()
+
+
+class Linear(torch.nn.Module):
+    """The same by reshaping to patches and one matrix product."""
+
+    def __init__(self):
+        super().__init__()
+        self.proj = torch.nn.Linear(3 * PATCH * PATCH, DIM)
+
+    def forward(self, x):
+        b, c, h, w = x.shape
+        x = x.reshape(b, c, h // PATCH, PATCH, w // PATCH, PATCH).permute(0, 2, 4, 1, 3, 5)
+        return self.proj(x.reshape(b, -1, c * PATCH * PATCH))
+
+
+def forward(embed):
+    images, turn = pictures(BATCH, 3, SIDE), 0
+
+    @torch.no_grad()
+    def step():
+        nonlocal turn
+        turn = (turn + 1) % INPUTS
+        embed(images[turn])
+
+    return step
+
+
+def forward_backward(embed):
+    images, turn = pictures(BATCH, 3, SIDE), 0
+    grad = torch.rand_like(embed(images[0]).detach())
+
+    def step():
+        nonlocal turn
+        turn = (turn + 1) % INPUTS
+        embed.zero_grad(set_to_none=True)
+        (embed(images[turn]) * grad).sum().backward()
+
+    return step
+
+
+def train(channels, side, patch, dim, depth, heads, batch):
+    model = timm.models.vision_transformer.VisionTransformer(
+        img_size=side, patch_size=patch, in_chans=channels, num_classes=10, global_pool="avg",
+        class_token=False, embed_dim=dim, depth=depth, num_heads=heads,
+    ).to(DEVICE)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
+    images, turn = pictures(batch, channels, side), 0
+    labels = torch.arange(batch, device=DEVICE) % 10
+
+    def step():
+        nonlocal turn
+        turn = (turn + 1) % INPUTS
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(model(images[turn]), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def conv():
+    return Conv(PATCH, PATCH, 0, DIM).to(DEVICE)
+
+
+def overlap():
+    return Conv(7, 4, 3, OVERLAP_DIM).to(DEVICE)
+
+
+CASES = {
+    "linear-forward": lambda: [forward(conv()), forward(Linear().to(DEVICE))],
+    "linear-forward-backward": lambda: [
+        forward_backward(conv()), forward_backward(Linear().to(DEVICE))],
+    "overlap-forward": lambda: [forward(overlap())],
+    "overlap-forward-backward": lambda: [forward_backward(overlap())],
+    "visible-forward": lambda: [forward(conv()), forward(Linear().to(DEVICE))],
+    "train-28-4-64x4": lambda: [train(1, 28, 4, 64, 4, 4, 128)],
+    "train-32-4-192x6": lambda: [train(3, 32, 4, 192, 6, 3, 64)],
+    "train-vit-ti-16": lambda: [train(3, 224, 16, 192, 12, 3, 8)],
+}
+
+
+def sync():
+    if DEVICE != "cpu":
+        torch.cuda.synchronize()
+
+
+def median(step, iterations):
+    times = []
+    for _ in range(iterations):
+        start = time.perf_counter()
+        step()
+        sync()
+        times.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(times)
+
+
+made = {}
+for line in sys.stdin:
+    name, iterations = line.split()
+    if name not in made:
+        made[name] = CASES[name]()
+        for step in made[name]:
+            for _ in range(3):
+                step()
+    # Where PyTorch has two ways, its faster one counts.
+    print(min(median(step, int(iterations)) for step in made[name]), flush=True)

@@ -1,0 +1,169 @@
+//! Our half of the comparison with PyTorch: reads `case iterations` lines, answers with the median
+//! milliseconds of an iteration. `benches/compare/run.py` drives it.
+
+use std::hint::black_box;
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig, PatchEmbed};
+use burn_patch::ops::backends::device;
+use burn_vit::{ClassToken, Pooling, VitConfig};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Inputs taken in turn, so that no side finds its picture in the cache.
+const INPUTS: usize = 4;
+const BATCH: usize = 8;
+const SIDE: usize = 224;
+const PATCH: usize = 16;
+const DIM: usize = 768;
+const OVERLAP_DIM: usize = 64;
+const LEARNING_RATE: f64 = 1e-3;
+
+type Step = Box<dyn FnMut()>;
+
+fn main() {
+    let backend = std::env::args().nth(1).unwrap_or_else(|| "flex".to_owned());
+    let device = device(&backend).unwrap_or_else(|error| panic!("{error}"));
+    let mut made: Vec<(String, Step)> = Vec::new();
+    for line in std::io::stdin().lock().lines() {
+        let line = line.expect("a line");
+        let (name, iterations) = line.split_once(' ').expect("case and iterations");
+        let iterations: usize = iterations.parse().expect("a number of iterations");
+        if made.iter().all(|(known, _)| known != name) {
+            let mut step = case(name, &device);
+            (0..3).for_each(|_| step());
+            made.push((name.to_owned(), step));
+        }
+        let (_, step) = made
+            .iter_mut()
+            .find(|(known, _)| known == name)
+            .expect("made above");
+        println!("{}", median(iterations, step));
+        std::io::stdout().flush().expect("standard output");
+    }
+}
+
+fn median(iterations: usize, step: &mut Step) -> f64 {
+    let mut times: Vec<f64> = (0..iterations)
+        .map(|_| {
+            let start = Instant::now();
+            step();
+            start.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn case(name: &str, device: &Device) -> Step {
+    let tracked = device.clone().autodiff();
+    match name {
+        "linear-forward" => forward(linear(device), device),
+        "linear-forward-backward" => forward_backward(linear(&tracked), &tracked),
+        "overlap-forward" => forward(overlap(device), device),
+        "overlap-forward-backward" => forward_backward(overlap(&tracked), &tracked),
+        "visible-forward" => visible(device),
+        "train-28-4-64x4" => train(&tracked, [1, 28, 4], [64, 4, 4], 128),
+        "train-32-4-192x6" => train(&tracked, [3, 32, 4], [192, 6, 3], 64),
+        "train-vit-ti-16" => train(&tracked, [3, 224, 16], [192, 12, 3], 8),
+        other => panic!("unknown case {other}"),
+    }
+}
+
+fn linear(device: &Device) -> impl PatchEmbed + Module + 'static {
+    LinearPatchEmbedConfig::new([PATCH, PATCH], 3, DIM).init(device)
+}
+
+fn overlap(device: &Device) -> impl PatchEmbed + Module + 'static {
+    let config = OverlapPatchEmbedConfig::new([7, 7], [4, 4], 3, OVERLAP_DIM);
+    config.init(device)
+}
+
+fn pictures(batch: usize, channels: usize, side: usize, device: &Device) -> Vec<Tensor<4>> {
+    (0..INPUTS)
+        .map(|_| Tensor::random([batch, channels, side, side], Distribution::Default, device))
+        .collect()
+}
+
+fn forward(embed: impl PatchEmbed + 'static, device: &Device) -> Step {
+    let images = pictures(BATCH, 3, SIDE, device);
+    let device = device.clone();
+    let mut turn = 0;
+    Box::new(move || {
+        turn = (turn + 1) % INPUTS;
+        black_box(embed.forward(images[turn].clone()));
+        device.sync().expect("the device finishes");
+    })
+}
+
+/// The tokens' gradient is given, as it is for PyTorch.
+fn forward_backward(embed: impl PatchEmbed + Module + 'static, device: &Device) -> Step {
+    let images = pictures(BATCH, 3, SIDE, device);
+    let [height, width] = [SIDE, SIDE];
+    let tokens = embed.layout([height, width]).expect("it fits").tokens();
+    let dim = embed.dim();
+    let grad = Tensor::<3>::random([BATCH, tokens, dim], Distribution::Default, device);
+    let device = device.clone();
+    let mut turn = 0;
+    Box::new(move || {
+        turn = (turn + 1) % INPUTS;
+        let tokens = embed.forward(images[turn].clone()).into_embeddings();
+        let grads = (tokens * grad.clone()).sum().backward();
+        black_box(GradientsParams::from_grads(grads, &embed));
+        device.sync().expect("the device finishes");
+    })
+}
+
+/// A quarter of the patches, as MAE's encoder sees them.
+fn visible(device: &Device) -> Step {
+    let embed = linear(device);
+    let images = pictures(BATCH, 3, SIDE, device);
+    let cells: Vec<i32> = (0..BATCH as i32)
+        .flat_map(|image| (0..49).map(move |cell| (cell * 4 + image) % 196))
+        .collect();
+    let cells = Tensor::<2, Int>::from_data(TensorData::new(cells, [BATCH, 49]), device);
+    let device = device.clone();
+    let mut turn = 0;
+    Box::new(move || {
+        turn = (turn + 1) % INPUTS;
+        black_box(embed.forward_visible(images[turn].clone(), cells.clone()));
+        device.sync().expect("the device finishes");
+    })
+}
+
+/// Forward, backward and AdamW of a classifier.
+fn train(device: &Device, picture: [usize; 3], shape: [usize; 3], batch: usize) -> Step {
+    let [channels, side, patch] = picture;
+    let [dim, depth, heads] = shape;
+    let embed = LinearPatchEmbedConfig::new([patch, patch], channels, dim).init(device);
+    let mut vit = Some(
+        VitConfig::new([side, side], depth, heads)
+            .with_class_token(ClassToken::Absent)
+            .with_pooling(Pooling::Mean)
+            .with_classes(Some(10))
+            .init(embed, device)
+            .train(),
+    );
+    let mut optimizer = AdamWConfig::new().with_weight_decay(0.05).init();
+    let images = pictures(batch, channels, side, device);
+    let labels: Vec<i32> = (0..batch as i32).map(|index| index % 10).collect();
+    let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [batch]), device);
+    let loss = CrossEntropyLossConfig::new().init(device);
+    let device = device.clone();
+    let mut turn = 0;
+    Box::new(move || {
+        turn = (turn + 1) % INPUTS;
+        let model = vit.take().expect("put back below");
+        let logits = model.forward(images[turn].clone());
+        let grads = loss.forward(logits, labels.clone()).backward();
+        let grads = GradientsParams::from_grads(grads, &model);
+        vit = Some(optimizer.step(LEARNING_RATE, model, grads));
+        device.sync().expect("the device finishes");
+    })
+}

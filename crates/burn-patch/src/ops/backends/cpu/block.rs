@@ -1,0 +1,58 @@
+use core::ops::Range;
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+
+use super::Real;
+
+/// Bytes of gathered windows that one thread works on: they fit the second-level cache with room for
+/// the panels of the other factor.
+const BLOCK_BYTES: usize = 768 * 1024;
+/// Bytes of gathered windows that all threads work on together: they fit the third-level cache.
+const SHARED_BYTES: usize = 4 * 1024 * 1024;
+/// A product of fewer multiplications than this is one task; rayon leaves that to the calling thread.
+const PARALLEL_FROM: usize = 1 << 20;
+/// Rows of a product that are not worth dividing.
+pub(super) const LANES: usize = 16;
+
+/// Into how many parts to divide a product.
+pub(super) fn tasks(multiplications: usize) -> usize {
+    match multiplications < PARALLEL_FROM {
+        true => 1,
+        false => rayon::current_num_threads(),
+    }
+}
+
+/// How many of `count` windows of `len` values make a thread's block, each multiplied by `dim`
+/// columns: as even a division among the threads as the cache allows.
+pub(super) fn block_windows<T>(count: usize, len: usize, dim: usize) -> usize {
+    let tasks = tasks(count * len * dim);
+    let most = (BLOCK_BYTES / (len * size_of::<T>())).max(LANES);
+    let blocks = match tasks {
+        1 => count.div_ceil(most),
+        _ => count.div_ceil(most).next_multiple_of(tasks),
+    };
+    count.div_ceil(blocks.max(1)).max(1)
+}
+
+/// How many windows make a block that all threads share.
+pub(super) fn shared_block_windows<T>(count: usize, len: usize) -> usize {
+    (SHARED_BYTES / (len * size_of::<T>())).clamp(LANES, count.max(LANES))
+}
+
+/// `count` split into ranges of `block`.
+pub(super) fn blocks(count: usize, block: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..count)
+        .step_by(block)
+        .map(move |start| start..(start + block).min(count))
+}
+
+/// `out[m, n] (+)= left[m, k] · right[k, n]` on the calling thread.
+pub(super) fn multiply<T: Real>(
+    out: MatMut<'_, T>,
+    accum: Accum,
+    left: MatRef<'_, T>,
+    right: MatRef<'_, T>,
+) {
+    matmul(out, accum, left, right, T::one_impl(), Par::Seq);
+}
