@@ -1,60 +1,121 @@
-//! How long does the linear embedding take, forward, on each backend?
+//! How long does each embedding take, forward, with its gradients, and for the visible patches alone?
 //!
 //! `cargo bench -p burn-patch-bench`; more backends with `--features wgpu,tch`.
 
 #![allow(missing_docs)] // criterion_group! writes a public function.
 
-use std::hint::black_box;
-use std::time::Duration;
+mod common;
 
-use burn::tensor::{Distribution, Tensor};
-use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
-use burn_patch::ops::backends::{compiled, device};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use burn_patch::embed::{
+    AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, LinearPatchEmbedConfig,
+    OverlapPatchEmbedConfig, PatchEmbed,
+};
+use common::{backends, group, in_turn, pictures};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-const BATCH: usize = 8;
-const SIDE: usize = 224;
-const PATCH: usize = 16;
-const DIM: usize = 768;
-/// Inputs taken in turn, so that no side finds its picture in the cache.
-const INPUTS: usize = 4;
+const IMAGES: [usize; 4] = [8, 3, 224, 224];
+const SIZE: [usize; 2] = [224, 224];
 
-/// Backends that need an NVIDIA GPU run only if named in `BURN_PATCH_BACKENDS`.
-const NVIDIA: [&str; 2] = ["tch-cuda", "cuda"];
+fn embedding(name: &str, device: &Device) -> AnyPatchEmbed {
+    let config = AnyPatchEmbedConfig::for_stride(name, [16, 16], 3, 768);
+    config.expect("a name of the catalogue").init(device)
+}
 
-fn linear_forward(criterion: &mut Criterion) {
-    let mut group =
-        criterion.benchmark_group("linear embedding, forward, 8×3×224×224, 16×16 → 768");
-    group.throughput(Throughput::Elements(BATCH as u64));
-    group
-        .sample_size(20)
-        .measurement_time(Duration::from_secs(5));
-    let asked = std::env::var("BURN_PATCH_BACKENDS").unwrap_or_default();
-    for backend in compiled() {
-        if NVIDIA.contains(&backend.name) && !asked.split(',').any(|name| name == backend.name) {
-            eprintln!(
-                "skipped: {} needs an NVIDIA GPU; name it in BURN_PATCH_BACKENDS",
-                backend.name
-            );
-            continue;
-        }
-        let device = device(backend.name).expect("a compiled backend");
-        let embed = LinearPatchEmbedConfig::new([PATCH, PATCH], 3, DIM).init(&device);
-        let images: Vec<Tensor<4>> = (0..INPUTS)
-            .map(|_| Tensor::random([BATCH, 3, SIDE, SIDE], Distribution::Default, &device))
-            .collect();
-        let mut turn = 0;
-        group.bench_function(BenchmarkId::from_parameter(backend.name), |bencher| {
-            bencher.iter(|| {
-                turn = (turn + 1) % INPUTS;
-                let tokens = embed.forward(images[turn].clone());
-                device.sync().expect("the device finishes");
-                black_box(tokens)
+fn forward(criterion: &mut Criterion) {
+    let mut group = group(criterion, "embed forward, 8×3×224×224, stride 16 → 768");
+    for (backend, device) in backends() {
+        let images = pictures(IMAGES, &device);
+        for info in EMBEDDINGS {
+            let embed = embedding(info.name, &device);
+            group.bench_function(BenchmarkId::new(info.name, backend), |bencher| {
+                bencher.iter(in_turn(&images, &device, |images| embed.forward(images)));
             });
+        }
+    }
+    group.finish();
+}
+
+/// Forward and the gradients of all parameters, for a given gradient of the tokens.
+fn gradients(
+    embed: &(impl PatchEmbed + Module),
+    images: Tensor<4>,
+    grad: &Tensor<3>,
+) -> GradientsParams {
+    let tokens = embed.forward(images).into_embeddings();
+    GradientsParams::from_grads((tokens * grad.clone()).sum().backward(), embed)
+}
+
+fn backward(criterion: &mut Criterion) {
+    let mut group = group(
+        criterion,
+        "embed forward and backward, 8×3×224×224, stride 16 → 768",
+    );
+    for (backend, device) in backends() {
+        let device = device.autodiff();
+        let images = pictures(IMAGES, &device);
+        for info in EMBEDDINGS {
+            let embed = embedding(info.name, &device);
+            let tokens = embed.layout(SIZE).expect("it fits").tokens();
+            let grad = Tensor::random([8, tokens, 768], Distribution::Default, &device);
+            group.bench_function(BenchmarkId::new(info.name, backend), |bencher| {
+                bencher.iter(in_turn(&images, &device, |images| {
+                    gradients(&embed, images, &grad)
+                }));
+            });
+        }
+    }
+    group.finish();
+}
+
+fn overlap(criterion: &mut Criterion) {
+    let mut group = group(criterion, "overlap stem, 8×3×224×224, 7×7 stride 4 → 64");
+    for (backend, device) in backends() {
+        let config = OverlapPatchEmbedConfig::new([7, 7], [4, 4], 3, 64);
+        let images = pictures(IMAGES, &device);
+        let embed = config.init(&device);
+        group.bench_function(BenchmarkId::new("forward", backend), |bencher| {
+            bencher.iter(in_turn(&images, &device, |images| embed.forward(images)));
+        });
+        let device = device.autodiff();
+        let images = pictures(IMAGES, &device);
+        let embed = config.init(&device);
+        let grad = Tensor::random([8, 56 * 56, 64], Distribution::Default, &device);
+        group.bench_function(
+            BenchmarkId::new("forward and backward", backend),
+            |bencher| {
+                bencher.iter(in_turn(&images, &device, |images| {
+                    gradients(&embed, images, &grad)
+                }));
+            },
+        );
+    }
+    group.finish();
+}
+
+/// A quarter of the patches, as MAE's encoder sees them, against all.
+fn visible(criterion: &mut Criterion) {
+    let mut group = group(criterion, "visible patches, 8×3×224×224, 16×16 → 768");
+    for (backend, device) in backends() {
+        let embed = LinearPatchEmbedConfig::new([16, 16], 3, 768).init(&device);
+        let images = pictures(IMAGES, &device);
+        let cells: Vec<i32> = (0..8)
+            .flat_map(|image| (0..49).map(move |cell| (cell * 4 + image) % 196))
+            .collect();
+        let cells = Tensor::<2, Int>::from_data(TensorData::new(cells, [8, 49]), &device);
+        group.bench_function(BenchmarkId::new("all, 196", backend), |bencher| {
+            bencher.iter(in_turn(&images, &device, |images| embed.forward(images)));
+        });
+        group.bench_function(BenchmarkId::new("visible, 49", backend), |bencher| {
+            bencher.iter(in_turn(&images, &device, |images| {
+                embed.forward_visible(images, cells.clone())
+            }));
         });
     }
     group.finish();
 }
 
-criterion_group!(benches, linear_forward);
+criterion_group!(benches, forward, backward, overlap, visible);
 criterion_main!(benches);

@@ -64,8 +64,9 @@ def main():
     parser.add_argument("--only", default="", help="cases whose name contains this")
     args = parser.parse_args()
 
+    # With tiny-mae, whose features are the same: cargo then builds Burn once for both.
     subprocess.run(
-        ["cargo", "build", "--release", "-q", "-p", "burn-patch-bench", "--bin", "compare-worker"],
+        ["cargo", "build", "--release", "-q", "-p", "tiny-mae", "-p", "burn-patch-bench", "--bins"],
         cwd=ROOT, check=True)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     ours = Worker([target / "release/compare-worker", args.backend], {"RAYON_NUM_THREADS": str(args.threads)})

@@ -32,7 +32,7 @@ pub fn subjects() -> Vec<Subject> {
     ];
     embeddings
         .chain(positions.map(|(name, init)| position(name, init)))
-        .chain([gelu(), mask_and_restore(), vit(), mae()])
+        .chain([gelu(), attend(), mask_and_restore(), vit(), mae()])
         .collect()
 }
 
@@ -113,6 +113,15 @@ fn gelu() -> Subject {
     Subject::new("ops::gelu", init, |embed, device, dtype| {
         let tokens = embed.forward(images(device, dtype)).into_embeddings();
         vec![burn_patch::ops::gelu(tokens * 3.0)]
+    })
+}
+
+fn attend() -> Subject {
+    let init =
+        |device: &Device| LinearPatchEmbedConfig::new(STRIDE, CHANNELS, 3 * DIM).init(device);
+    Subject::new("ops::attention", init, |embed, device, dtype| {
+        let qkv = embed.forward(images(device, dtype)).into_embeddings();
+        vec![burn_patch::ops::attention(qkv, 4)]
     })
 }
 

@@ -11,7 +11,7 @@ use burn_patch::position::{AnyPosition, SinCosDialect};
 use burn_patch::reduce::{RandomMask, Restore};
 use serde::{Deserialize, Serialize};
 
-use crate::layers::{Block, BlockConfig};
+use crate::layers::{Block, BlockConfig, apply, normalize};
 use crate::vit::{TOKEN_INIT, run_blocks};
 use crate::{Error, Position, Vit, VitConfig};
 
@@ -91,6 +91,7 @@ pub struct Mae<E: PatchEmbed> {
     patch: [usize; 2],
     #[module(skip)]
     target: Target,
+    epsilon: f64,
 }
 
 /// What [`Mae::forward`] gives.
@@ -136,8 +137,9 @@ impl MaeConfig {
         };
         let initializer = encoder.initializer.clone();
         let linear = |input, output| crate::layers::linear(input, output, &initializer, device);
+        let epsilon = encoder.epsilon;
         let block = BlockConfig::new(self.decoder_dim, self.decoder_heads)
-            .with_epsilon(encoder.epsilon)
+            .with_epsilon(epsilon)
             .with_initializer(initializer.clone());
         Ok(Mae {
             encoder: encoder.try_init(embed, device)?,
@@ -153,12 +155,13 @@ impl MaeConfig {
                 .map(|_| block.try_init(device))
                 .collect::<Result<_, _>>()?,
             decoder_norm: LayerNormConfig::new(self.decoder_dim)
-                .with_epsilon(encoder.epsilon)
+                .with_epsilon(epsilon)
                 .init(device),
             decoder_pred: linear(self.decoder_dim, values),
             mask_ratio: self.mask_ratio,
             patch,
             target: self.target,
+            epsilon,
         })
     }
 
@@ -225,12 +228,12 @@ impl<E: PatchEmbed + Module> Mae<E> {
 
     /// Predicts every patch from the encoded visible ones.
     pub fn decode(&self, latent: Tokens, restore: &Restore) -> Tokens {
-        let tokens = latent.map(|embeddings| self.decoder_embed.forward(embeddings));
+        let tokens = latent.map(|embeddings| apply(&self.decoder_embed, embeddings));
         let tokens = restore.apply(tokens, self.mask_token.val());
         let tokens = run_blocks(&self.decoder_blocks, self.decoder_position.forward(tokens));
         let grid = *tokens.grid();
-        let patches = self.decoder_norm.forward(tokens.patch_embeddings());
-        Tokens::from_grid(self.decoder_pred.forward(patches), grid)
+        let patches = normalize(&self.decoder_norm, tokens.patch_embeddings(), self.epsilon);
+        Tokens::from_grid(apply(&self.decoder_pred, patches), grid)
     }
 
     /// Paints a prediction: masked patches predicted, visible ones copied, `[batch, channels, height, width]`.

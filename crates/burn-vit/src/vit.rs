@@ -14,7 +14,7 @@ use burn_patch::position::{
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::layers::{Block, BlockConfig};
+use crate::layers::{Block, BlockConfig, normalize};
 
 /// Class token, mask token and head at the start, as in MAE; timm's class token starts at `N(0, 10⁻⁶)`.
 pub(crate) const TOKEN_INIT: Initializer = Initializer::Normal {
@@ -139,6 +139,7 @@ pub struct Vit<E: PatchEmbed> {
     pub head: Option<Linear>,
     #[module(skip)]
     pooling: Pooling,
+    epsilon: f64,
 }
 
 impl VitConfig {
@@ -171,6 +172,7 @@ impl VitConfig {
                 .init(device),
             head: None,
             pooling: self.pooling,
+            epsilon: self.epsilon,
         };
         Ok(match self.classes {
             Some(classes) => vit.with_head(classes, device),
@@ -230,7 +232,7 @@ impl<E: PatchEmbed + Module> Vit<E> {
             None => patches,
         };
         let tokens = run_blocks(&self.blocks, self.position.forward(tokens));
-        tokens.map(|embeddings| self.norm.forward(embeddings))
+        tokens.map(|embeddings| normalize(&self.norm, embeddings, self.epsilon))
     }
 
     /// What the head sees, `[batch, dim]`.

@@ -1,7 +1,7 @@
 //! The operations that carry every embedding, and where each backend implements them.
 //!
-//! [`functions`] are what modules call; [`PatchOps`], [`PatchGrads`] and [`GeluOps`] are what a backend
-//! may override;
+//! [`functions`] are what modules call; [`PatchOps`], [`LayerOps`] and their gradients, [`PatchGrads`] and
+//! [`LayerGrads`], are what a backend may override;
 //! [`backends`] is the only place that names one.
 
 #![allow(deprecated)] // NdArray and LibTorch are deprecated upstream and first-class here.
@@ -10,12 +10,13 @@ pub mod backends;
 pub mod functions;
 
 mod composed;
-mod gelu_kernel;
-mod gelu_ops;
+mod composed_layers;
+mod layer_ops;
 mod patch_ops;
 
 pub use functions::{
-    fold_windows, gather_rows, gelu, patch_windows, project_cells, project_patches,
+    attention, fold_windows, gather_rows, gelu, layer_norm, linear, patch_windows, project_cells,
+    project_patches,
 };
-pub use gelu_ops::GeluOps;
+pub use layer_ops::{LayerGrads, LayerOps, NormGrads};
 pub use patch_ops::{Bias, Cells, ParameterGrads, PatchGrads, PatchOps};

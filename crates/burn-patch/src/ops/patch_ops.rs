@@ -57,7 +57,7 @@ pub trait PatchOps: Backend {
     }
 }
 
-/// Gradients of weight `[dim, channels, kh, kw]` and bias `[dim]`.
+/// Gradients of a projection's weight and bias.
 #[derive(Debug, Clone)]
 pub struct ParameterGrads<B: Backend> {
     /// Of the weight.

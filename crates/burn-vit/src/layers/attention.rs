@@ -1,9 +1,11 @@
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Tensor};
+use burn_patch::ops::attention;
 
+use super::parameters::{apply, linear};
 use crate::Error;
 
 /// Configuration of [`Attention`].
@@ -60,29 +62,24 @@ impl AttentionConfig {
     }
 }
 
-/// A [`Linear`] with the given weights and a zero bias, as timm and MAE initialise them.
-pub(crate) fn linear(
-    input: usize,
-    output: usize,
-    weights: &Initializer,
-    device: &Device,
-) -> Linear {
-    let mut linear = LinearConfig::new(input, output)
-        .with_initializer(weights.clone())
-        .init(device);
-    linear.bias = Some(Initializer::Zeros.init([output], device));
-    linear
-}
-
 impl Attention {
     /// Attends. `valid` (`[batch, tokens]`) marks the tokens that others may look at.
     pub fn forward(&self, tokens: Tensor<3>, valid: Option<Tensor<2, Bool>>) -> Tensor<3> {
-        let [batch, count, dim] = tokens.dims();
+        let qkv = apply(&self.qkv, tokens);
+        let context = match valid {
+            None => attention(qkv, self.heads),
+            Some(valid) => self.attend_valid(qkv, valid),
+        };
+        apply(&self.proj, context)
+    }
+
+    /// Attention that keeps off padding, which ragged batches need.
+    fn attend_valid(&self, qkv: Tensor<3>, valid: Tensor<2, Bool>) -> Tensor<3> {
+        let [batch, count, values] = qkv.dims();
+        let dim = values / 3;
         let head = dim / self.heads;
         // [batch, tokens, 3·dim] → 3 × [batch, heads, tokens, head]
-        let qkv = self
-            .qkv
-            .forward(tokens)
+        let qkv = qkv
             .reshape([batch, count, 3, self.heads, head])
             .permute([2, 0, 3, 1, 4]);
         let part = |index: usize| {
@@ -92,19 +89,13 @@ impl Attention {
         };
         let (query, key, value) = (part(0), part(1), part(2));
         let scores = (query * (head as f64).powf(-0.5)).matmul(key.transpose());
-        let scores = match valid {
-            Some(valid) => {
-                let hidden = valid.bool_not().reshape([batch, 1, 1, count]);
-                scores.mask_fill(
-                    hidden.expand([batch, self.heads, count, count]),
-                    f32::NEG_INFINITY,
-                )
-            }
-            None => scores,
-        };
+        let hidden = valid.bool_not().reshape([batch, 1, 1, count]);
+        let scores = scores.mask_fill(
+            hidden.expand([batch, self.heads, count, count]),
+            f32::NEG_INFINITY,
+        );
         let context = softmax(scores, 3).matmul(value);
-        self.proj
-            .forward(context.swap_dims(1, 2).reshape([batch, count, dim]))
+        context.swap_dims(1, 2).reshape([batch, count, dim])
     }
 }
 

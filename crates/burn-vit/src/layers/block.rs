@@ -3,6 +3,7 @@ use burn::module::Module;
 use burn::nn::{Initializer, LayerNorm, LayerNormConfig};
 use burn::tensor::{Bool, Device, Tensor};
 
+use super::parameters::normalize;
 use super::{
     Attention, AttentionConfig, DropPath, DropPathConfig, LayerScale, LayerScaleConfig, Mlp,
     MlpConfig,
@@ -59,6 +60,7 @@ pub struct Block {
     /// LayerScale after the MLP.
     pub ls2: Option<LayerScale>,
     drop_path: DropPath,
+    epsilon: f64,
 }
 
 impl BlockConfig {
@@ -93,6 +95,7 @@ impl BlockConfig {
                 .init(device),
             ls2: scale(),
             drop_path: DropPathConfig::new(self.drop_path).try_init()?,
+            epsilon: self.epsilon,
         })
     }
 }
@@ -100,9 +103,13 @@ impl BlockConfig {
 impl Block {
     /// Runs the block. `valid` (`[batch, tokens]`) marks the tokens that others may look at.
     pub fn forward(&self, tokens: Tensor<3>, valid: Option<Tensor<2, Bool>>) -> Tensor<3> {
-        let branch = self.attn.forward(self.norm1.forward(tokens.clone()), valid);
+        let branch = self
+            .attn
+            .forward(normalize(&self.norm1, tokens.clone(), self.epsilon), valid);
         let tokens = tokens + self.drop_path.forward(scaled(&self.ls1, branch));
-        let branch = self.mlp.forward(self.norm2.forward(tokens.clone()));
+        let branch = self
+            .mlp
+            .forward(normalize(&self.norm2, tokens.clone(), self.epsilon));
         tokens + self.drop_path.forward(scaled(&self.ls2, branch))
     }
 }

@@ -4,7 +4,7 @@ use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
 use burn_patch::ops::gelu;
 
-use super::attention::linear;
+use super::parameters::{apply, linear};
 
 /// Configuration of [`Mlp`].
 #[derive(Config, Debug)]
@@ -48,6 +48,6 @@ impl MlpConfig {
 impl Mlp {
     /// Applies the layers to each token.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        self.fc2.forward(gelu(self.fc1.forward(tokens)))
+        apply(&self.fc2, gelu(apply(&self.fc1, tokens)))
     }
 }

@@ -5,10 +5,11 @@ mod block;
 mod drop_path;
 mod layer_scale;
 mod mlp;
+mod parameters;
 
-pub(crate) use attention::linear;
 pub use attention::{Attention, AttentionConfig};
 pub use block::{Block, BlockConfig};
 pub use drop_path::{DropPath, DropPathConfig};
 pub use layer_scale::{LayerScale, LayerScaleConfig};
 pub use mlp::{Mlp, MlpConfig};
+pub(crate) use parameters::{apply, linear, normalize};

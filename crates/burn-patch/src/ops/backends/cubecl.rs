@@ -2,10 +2,12 @@
 
 use burn::backend::wgpu::CubeBackend;
 
-use crate::ops::{GeluOps, PatchGrads, PatchOps};
+use crate::ops::{LayerGrads, LayerOps, PatchGrads, PatchOps};
 
 impl PatchOps for CubeBackend {}
 
 impl PatchGrads for CubeBackend {}
 
-impl GeluOps for CubeBackend {}
+impl LayerOps for CubeBackend {}
+
+impl LayerGrads for CubeBackend {}

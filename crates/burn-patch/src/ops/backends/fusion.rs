@@ -2,10 +2,12 @@
 
 use burn::backend::fusion::{Fusion, FusionBackend};
 
-use crate::ops::{GeluOps, PatchGrads, PatchOps};
+use crate::ops::{LayerGrads, LayerOps, PatchGrads, PatchOps};
 
 impl<B: FusionBackend + PatchOps> PatchOps for Fusion<B> {}
 
 impl<B: FusionBackend + PatchGrads> PatchGrads for Fusion<B> {}
 
-impl<B: FusionBackend + GeluOps> GeluOps for Fusion<B> {}
+impl<B: FusionBackend + LayerOps> LayerOps for Fusion<B> {}
+
+impl<B: FusionBackend + LayerGrads> LayerGrads for Fusion<B> {}

@@ -1,45 +1,12 @@
-//! NdArray (deprecated upstream): patches by the CPU kernel, GELU by the composed default.
+//! NdArray (deprecated upstream): the CPU kernels.
 
 use burn::backend::ndarray::NdArrayTensor;
-use burn::backend::tensor::FloatTensor;
 use burn::backend::{NdArray, TensorMetadata};
 use burn::tensor::TensorData;
 
-use super::cpu::{self, Host};
-use crate::grid::PatchGrid;
-use crate::ops::{Bias, Cells, GeluOps, ParameterGrads, PatchGrads, PatchOps};
+use super::cpu::{Host, cpu_backend};
 
-impl PatchOps for NdArray {
-    fn project_patches(
-        images: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: Bias<Self>,
-        cells: Cells<Self>,
-        grid: PatchGrid,
-    ) -> FloatTensor<Self> {
-        cpu::project_patches::<Self>(images, weight, bias, cells, &grid)
-    }
-}
-
-impl PatchGrads for NdArray {
-    fn images_grad(
-        grad: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        cells: Cells<Self>,
-        grid: PatchGrid,
-    ) -> FloatTensor<Self> {
-        cpu::images_grad::<Self>(grad, weight, cells, &grid)
-    }
-
-    fn parameter_grads(
-        grad: FloatTensor<Self>,
-        images: FloatTensor<Self>,
-        cells: Cells<Self>,
-        grid: PatchGrid,
-    ) -> ParameterGrads<Self> {
-        cpu::parameter_grads::<Self>(grad, images, cells, &grid)
-    }
-}
+cpu_backend!(NdArray);
 
 macro_rules! host {
     ($type:ty, $variant:ident) => {
@@ -82,5 +49,3 @@ macro_rules! host {
 
 host!(f32, F32);
 host!(f64, F64);
-
-impl GeluOps for NdArray {}

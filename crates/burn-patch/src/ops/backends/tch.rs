@@ -6,7 +6,7 @@ use burn::backend::{LibTorch, TensorMetadata};
 use burn::tensor::Shape;
 
 use crate::grid::PatchGrid;
-use crate::ops::{Bias, Cells, GeluOps, PatchGrads, PatchOps, composed};
+use crate::ops::{Bias, Cells, LayerGrads, LayerOps, PatchGrads, PatchOps, composed};
 
 impl PatchOps for LibTorch {
     fn project_patches(
@@ -37,7 +37,9 @@ impl PatchOps for LibTorch {
 
 impl PatchGrads for LibTorch {}
 
-impl GeluOps for LibTorch {
+impl LayerOps for LibTorch {}
+
+impl LayerGrads for LibTorch {
     fn gelu_grad(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::gelu_backward(x, grad)
     }

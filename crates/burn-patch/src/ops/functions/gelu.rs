@@ -1,7 +1,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use crate::ops::GeluOps;
+use crate::ops::LayerOps;
 
 /// The exact GELU, `x·Φ(x)`, with its exact gradient on every backend.
 ///
@@ -16,7 +16,7 @@ use crate::ops::GeluOps;
 /// assert!((y - 0.841_344_7).abs() < 1e-6);
 /// ```
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    Tensor::from_dispatch(<Dispatch as GeluOps>::gelu_forward(x.into_dispatch()))
+    Tensor::from_dispatch(<Dispatch as LayerOps>::gelu_forward(x.into_dispatch()))
 }
 
 #[cfg(test)]

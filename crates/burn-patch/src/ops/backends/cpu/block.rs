@@ -47,12 +47,41 @@ pub(super) fn blocks(count: usize, block: usize) -> impl Iterator<Item = Range<u
         .map(move |start| start..(start + block).min(count))
 }
 
-/// `out[m, n] (+)= left[m, k] · right[k, n]` on the calling thread.
+/// `out[m, n] (+)= factor·left[m, k]·right[k, n]` on the calling thread.
 pub(super) fn multiply<T: Real>(
     out: MatMut<'_, T>,
     accum: Accum,
     left: MatRef<'_, T>,
     right: MatRef<'_, T>,
+    factor: T,
 ) {
-    matmul(out, accum, left, right, T::one_impl(), Par::Seq);
+    matmul(out, accum, left, right, factor, Par::Seq);
+}
+
+/// `out[rows, dim] = left[rows, k]·right[k, dim] + bias[dim]` on the calling thread.
+pub(super) fn affine<T: Real>(out: &mut [T], left: &[T], right: MatRef<'_, T>, bias: Option<&[T]>) {
+    let (len, dim) = (right.nrows(), right.ncols());
+    let rows = out.len() / dim;
+    let accum = match bias {
+        Some(bias) => {
+            out.chunks_exact_mut(dim)
+                .for_each(|row| row.copy_from_slice(bias));
+            Accum::Add
+        }
+        None => Accum::Replace,
+    };
+    multiply(
+        MatMut::from_row_major_slice_mut(out, rows, dim),
+        accum,
+        MatRef::from_row_major_slice(left, rows, len),
+        right,
+        T::ONE,
+    );
+}
+
+/// Adds `values` to `sum`, element by element.
+pub(super) fn add<T: Real>(sum: &mut [T], values: &[T]) {
+    for (sum, value) in sum.iter_mut().zip(values) {
+        *sum += *value;
+    }
 }

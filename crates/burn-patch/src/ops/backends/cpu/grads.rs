@@ -2,7 +2,7 @@ use faer::{Accum, MatMut, MatRef};
 use rayon::prelude::*;
 
 use super::Real;
-use super::block::{LANES, block_windows, blocks, multiply, shared_block_windows, tasks};
+use super::block::{LANES, add, block_windows, blocks, multiply, shared_block_windows, tasks};
 use super::gather::Windows;
 
 /// Gradients of weight `[dim, values]` and bias `[dim]`.
@@ -48,6 +48,7 @@ pub(super) fn parameter_grads<T: Real>(
                 Accum::Add,
                 grad_columns.subrows(first, bias.len()),
                 gathered,
+                T::ONE,
             );
             for token in grad.chunks_exact(dim) {
                 add(bias, &token[first..first + bias.len()]);
@@ -87,16 +88,11 @@ pub(super) fn images_grad<T: Real>(
                             dim,
                         ),
                         weight,
+                        T::ONE,
                     );
                     windows.scatter(buffer, first, image);
                 }
             },
         );
     images
-}
-
-fn add<T: Real>(sum: &mut [T], values: &[T]) {
-    for (sum, value) in sum.iter_mut().zip(values) {
-        *sum += *value;
-    }
 }

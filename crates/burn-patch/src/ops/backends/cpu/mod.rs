@@ -1,24 +1,28 @@
-//! Patch projection on host memory, shared by the CPU backends.
+//! Kernels on host memory, shared by the CPU backends.
 //!
-//! Threads take blocks of windows, gather them into a buffer that stays in cache and multiply there
-//! with faer, which picks its kernel for the processor at run time. Nothing as large as all windows
-//! is ever made: beyond input and output it takes `threads × (block + weight)` values.
+//! Patch projection: threads take blocks of windows, gather them into a buffer that stays in cache
+//! and multiply there with faer, which picks its kernel for the processor at run time. Nothing as
+//! large as all windows is ever made: beyond input and output it takes a block per thread.
+//!
+//! The layers of a transformer: the same product, attention on blocks of queries, and one pass for
+//! what is done value by value. Sums run in an order that does not depend on how many threads there
+//! are.
 
+mod attention;
+mod backend;
 mod block;
 mod gather;
+mod gelu;
 mod grads;
 mod host;
+mod layer_norm;
+pub(super) mod layers;
+mod linear;
+pub(super) mod patches;
 mod project;
+mod real;
 
-pub(super) use host::{Host, images_grad, parameter_grads, project_patches};
+pub(super) use backend::cpu_backend;
+pub(super) use host::Host;
 
-use faer::traits::RealField;
-
-/// A float type that the kernel computes in.
-pub(super) trait Real:
-    RealField + Copy + Default + Send + Sync + core::ops::AddAssign
-{
-}
-
-impl Real for f32 {}
-impl Real for f64 {}
+use real::Real;

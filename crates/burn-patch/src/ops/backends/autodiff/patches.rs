@@ -1,5 +1,3 @@
-//! Hand-written gradients, first order.
-//!
 //! With windows `X = A(images)`, `A` linear, and tokens `T = X·Wᵀ + b`:
 //! `∂W = ∂Tᵀ·X`, `∂b = Σ ∂T`, `∂images = Aᵀ(∂T·W)`. `Aᵀ` is [`PatchOps::fold_windows`].
 
@@ -11,7 +9,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend};
 
 use crate::grid::PatchGrid;
-use crate::ops::{Bias, Cells, GeluOps, PatchGrads, PatchOps};
+use crate::ops::{Bias, Cells, PatchGrads, PatchOps};
 
 impl<B: Backend + PatchOps + PatchGrads, C: CheckpointStrategy> PatchOps for Autodiff<B, C> {
     fn patch_windows(images: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {
@@ -91,34 +89,6 @@ fn project<B: Backend + PatchOps + PatchGrads, C: CheckpointStrategy, const N: u
             let (images, weight) = (images.into_primitive(), weight.into_primitive());
             prep.finish(B::project_patches(images, weight, bias, cells, grid))
         }
-    }
-}
-
-impl<B: Backend + GeluOps, C: CheckpointStrategy> GeluOps for Autodiff<B, C> {
-    fn gelu_forward(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        match Gelu.prepare::<C>([x.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(mut prep) => {
-                let state = prep.checkpoint(&x);
-                prep.finish(state, B::gelu_forward(x.into_primitive()))
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::gelu_forward(x.into_primitive())),
-        }
-    }
-
-    fn gelu_grad(_x: FloatTensor<Self>, _grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        unreachable!("called on the inner backend: Burn's autodiff is first order")
-    }
-}
-
-#[derive(Debug)]
-struct Gelu;
-
-impl<B: Backend + GeluOps> Backward<B, 1> for Gelu {
-    type State = NodeId;
-
-    fn backward(self, ops: Ops<NodeId, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
-        let x: FloatTensor<B> = checkpointer.retrieve_node_output(ops.state);
-        unary::<B, _>(ops.parents, ops.node, grads, |grad| B::gelu_grad(x, grad));
     }
 }
 

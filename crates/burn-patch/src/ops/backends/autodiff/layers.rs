@@ -1,0 +1,182 @@
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend};
+
+use crate::ops::{Bias, LayerGrads, LayerOps};
+
+impl<B: Backend + LayerOps + LayerGrads, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
+    fn gelu_forward(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        match Gelu.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = prep.checkpoint(&x);
+                prep.finish(state, B::gelu_forward(x.into_primitive()))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::gelu_forward(x.into_primitive())),
+        }
+    }
+
+    fn linear_forward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Bias<Self>,
+    ) -> FloatTensor<Self> {
+        match bias {
+            Bias::Absent => {
+                let nodes = [x.node(), weight.node()];
+                linear::<B, C, 2>(nodes, x, weight, Bias::Absent)
+            }
+            Bias::Present(bias) => {
+                let nodes = [x.node(), weight.node(), bias.node()];
+                linear::<B, C, 3>(nodes, x, weight, Bias::Present(bias.into_primitive()))
+            }
+        }
+    }
+
+    fn attention_forward(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+        match Attention
+            .prepare::<C>([qkv.node()])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(mut prep) => {
+                let state = (prep.checkpoint(&qkv), heads);
+                prep.finish(state, B::attention_forward(qkv.into_primitive(), heads))
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(B::attention_forward(qkv.into_primitive(), heads))
+            }
+        }
+    }
+
+    fn layer_norm_forward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), gamma.node(), beta.node()];
+        match LayerNorm.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = (prep.checkpoint(&x), prep.checkpoint(&gamma), epsilon);
+                let [x, gamma, beta] = [x, gamma, beta].map(|tensor| tensor.into_primitive());
+                prep.finish(state, B::layer_norm_forward(x, gamma, beta, epsilon))
+            }
+            OpsKind::UnTracked(prep) => {
+                let [x, gamma, beta] = [x, gamma, beta].map(|tensor| tensor.into_primitive());
+                prep.finish(B::layer_norm_forward(x, gamma, beta, epsilon))
+            }
+        }
+    }
+}
+
+fn linear<B: Backend + LayerOps + LayerGrads, C: CheckpointStrategy, const N: usize>(
+    nodes: [NodeGuard; N],
+    x: FloatTensor<Autodiff<B, C>>,
+    weight: FloatTensor<Autodiff<B, C>>,
+    bias: Bias<B>,
+) -> FloatTensor<Autodiff<B, C>> {
+    match Linear.prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(mut prep) => {
+            let state = (prep.checkpoint(&x), prep.checkpoint(&weight));
+            let (x, weight) = (x.into_primitive(), weight.into_primitive());
+            prep.finish(state, B::linear_forward(x, weight, bias))
+        }
+        OpsKind::UnTracked(prep) => {
+            let (x, weight) = (x.into_primitive(), weight.into_primitive());
+            prep.finish(B::linear_forward(x, weight, bias))
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Gelu;
+
+impl<B: Backend + LayerGrads> Backward<B, 1> for Gelu {
+    type State = NodeId;
+
+    fn backward(self, ops: Ops<NodeId, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+        let x: FloatTensor<B> = checkpointer.retrieve_node_output(ops.state);
+        unary::<B, _>(ops.parents, ops.node, grads, |grad| B::gelu_grad(x, grad));
+    }
+}
+
+#[derive(Debug)]
+struct Linear;
+
+/// Parents: input, weight and, for `N = 3`, bias.
+impl<B: Backend + LayerGrads, const N: usize> Backward<B, N> for Linear {
+    type State = (NodeId, NodeId);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, N>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let (x, weight) = ops.state;
+        let grad = grads.consume::<B>(&ops.node);
+        let x: FloatTensor<B> = checkpointer.retrieve_node_output(x);
+        let weight: FloatTensor<B> = checkpointer.retrieve_node_output(weight);
+        if let Some(node) = &ops.parents[0] {
+            grads.register::<B>(node.id, B::linear_x_grad(weight, grad.clone()));
+        }
+        let [weight, bias] = [1, 2].map(|parent| ops.parents.get(parent).and_then(Option::as_ref));
+        if weight.is_some() || bias.is_some() {
+            let parameters = B::linear_parameter_grads(x, grad);
+            if let Some(node) = weight {
+                grads.register::<B>(node.id, parameters.weight);
+            }
+            if let Some(node) = bias {
+                grads.register::<B>(node.id, parameters.bias);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Attention;
+
+impl<B: Backend + LayerGrads> Backward<B, 1> for Attention {
+    type State = (NodeId, usize);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let (qkv, heads) = ops.state;
+        let qkv: FloatTensor<B> = checkpointer.retrieve_node_output(qkv);
+        unary::<B, _>(ops.parents, ops.node, grads, |grad| {
+            B::attention_grad(qkv, grad, heads)
+        });
+    }
+}
+
+#[derive(Debug)]
+struct LayerNorm;
+
+impl<B: Backend + LayerGrads> Backward<B, 3> for LayerNorm {
+    type State = (NodeId, NodeId, f64);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let (x, gamma, epsilon) = ops.state;
+        let grad = grads.consume::<B>(&ops.node);
+        let x: FloatTensor<B> = checkpointer.retrieve_node_output(x);
+        let gamma: FloatTensor<B> = checkpointer.retrieve_node_output(gamma);
+        let all = B::layer_norm_grads(x, gamma, grad, epsilon);
+        for (node, grad) in ops.parents.iter().zip([all.x, all.gamma, all.beta]) {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, grad);
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Hand-written gradients, first order.
+
+mod layers;
+mod patches;

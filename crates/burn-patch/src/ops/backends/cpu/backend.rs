@@ -1,0 +1,158 @@
+/// The operations for a backend that is `Host<f32>` and `Host<f64>`: those types by the kernels here,
+/// others by the composed defaults.
+macro_rules! cpu_backend {
+    ($backend:ty) => {
+        const _: () = {
+            use burn::backend::TensorMetadata;
+            use burn::backend::tensor::FloatTensor;
+            use burn::tensor::DType;
+            use $crate::grid::PatchGrid;
+            use $crate::ops::backends::cpu::{layers, patches};
+            use $crate::ops::{
+                Bias, Cells, LayerGrads, LayerOps, NormGrads, ParameterGrads,
+                PatchGrads, PatchOps, composed, composed_layers,
+            };
+
+            /// `$fast` with the tensor's type as `$float`, `$default` for types without kernels.
+            macro_rules! by_float {
+                ($tensor:ident, $float:ident => $fast:expr, _ => $default:expr) => {
+                    match TensorMetadata::dtype(&$tensor) {
+                        DType::F32 => {
+                            type $float = f32;
+                            $fast
+                        }
+                        DType::F64 => {
+                            type $float = f64;
+                            $fast
+                        }
+                        _ => $default,
+                    }
+                };
+            }
+
+            impl PatchOps for $backend {
+                fn project_patches(
+                    images: FloatTensor<Self>,
+                    weight: FloatTensor<Self>,
+                    bias: Bias<Self>,
+                    cells: Cells<Self>,
+                    grid: PatchGrid,
+                ) -> FloatTensor<Self> {
+                    by_float!(images,
+                        T => patches::project_patches::<Self, T>(images, weight, bias, cells, &grid),
+                        _ => composed::project_patches::<Self>(images, weight, bias, cells, &grid))
+                }
+            }
+
+            impl PatchGrads for $backend {
+                fn images_grad(
+                    grad: FloatTensor<Self>,
+                    weight: FloatTensor<Self>,
+                    cells: Cells<Self>,
+                    grid: PatchGrid,
+                ) -> FloatTensor<Self> {
+                    by_float!(grad,
+                        T => patches::images_grad::<Self, T>(grad, weight, cells, &grid),
+                        _ => composed::images_grad::<Self>(grad, weight, cells, &grid))
+                }
+
+                fn parameter_grads(
+                    grad: FloatTensor<Self>,
+                    images: FloatTensor<Self>,
+                    cells: Cells<Self>,
+                    grid: PatchGrid,
+                ) -> ParameterGrads<Self> {
+                    by_float!(grad,
+                        T => patches::parameter_grads::<Self, T>(grad, images, cells, &grid),
+                        _ => composed::parameter_grads::<Self>(grad, images, cells, &grid))
+                }
+            }
+
+            impl LayerOps for $backend {
+                fn gelu_forward(x: FloatTensor<Self>) -> FloatTensor<Self> {
+                    match TensorMetadata::dtype(&x) {
+                        DType::F32 => layers::gelu_forward::<Self>(x),
+                        _ => <Self as burn::backend::ops::ActivationOps<Self>>::gelu(x),
+                    }
+                }
+
+                fn linear_forward(
+                    x: FloatTensor<Self>,
+                    weight: FloatTensor<Self>,
+                    bias: Bias<Self>,
+                ) -> FloatTensor<Self> {
+                    by_float!(x,
+                        T => layers::linear_forward::<Self, T>(x, weight, bias),
+                        _ => composed_layers::linear::<Self>(x, weight, bias))
+                }
+
+                fn attention_forward(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
+                    by_float!(qkv,
+                        T => layers::attention_forward::<Self, T>(qkv, heads),
+                        _ => composed_layers::attention::<Self>(qkv, heads))
+                }
+
+                fn layer_norm_forward(
+                    x: FloatTensor<Self>,
+                    gamma: FloatTensor<Self>,
+                    beta: FloatTensor<Self>,
+                    epsilon: f64,
+                ) -> FloatTensor<Self> {
+                    by_float!(x,
+                        T => layers::layer_norm_forward::<Self, T>(x, gamma, beta, epsilon),
+                        _ => composed_layers::layer_norm::<Self>(x, gamma, beta, epsilon))
+                }
+            }
+
+            impl LayerGrads for $backend {
+                fn gelu_grad(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+                    match TensorMetadata::dtype(&x) {
+                        DType::F32 => layers::gelu_grad::<Self>(x, grad),
+                        _ => composed_layers::gelu_grad::<Self>(x, grad),
+                    }
+                }
+
+                fn linear_x_grad(
+                    weight: FloatTensor<Self>,
+                    grad: FloatTensor<Self>,
+                ) -> FloatTensor<Self> {
+                    by_float!(grad,
+                        T => layers::linear_x_grad::<Self, T>(weight, grad),
+                        _ => composed_layers::linear_x_grad::<Self>(weight, grad))
+                }
+
+                fn linear_parameter_grads(
+                    x: FloatTensor<Self>,
+                    grad: FloatTensor<Self>,
+                ) -> ParameterGrads<Self> {
+                    by_float!(x,
+                        T => layers::linear_parameter_grads::<Self, T>(x, grad),
+                        _ => composed_layers::linear_parameter_grads::<Self>(x, grad))
+                }
+
+                fn attention_grad(
+                    qkv: FloatTensor<Self>,
+                    grad: FloatTensor<Self>,
+                    heads: usize,
+                ) -> FloatTensor<Self> {
+                    by_float!(qkv,
+                        T => layers::attention_grad::<Self, T>(qkv, grad, heads),
+                        _ => composed_layers::attention_grad::<Self>(qkv, grad, heads))
+                }
+
+                fn layer_norm_grads(
+                    x: FloatTensor<Self>,
+                    gamma: FloatTensor<Self>,
+                    grad: FloatTensor<Self>,
+                    epsilon: f64,
+                ) -> NormGrads<Self> {
+                    by_float!(x,
+                        T => layers::layer_norm_grads::<Self, T>(x, gamma, grad, epsilon),
+                        _ => composed_layers::layer_norm_grads::<Self>(x, gamma, grad, epsilon))
+                }
+            }
+        };
+    };
+}
+
+pub(in crate::ops::backends) use cpu_backend;

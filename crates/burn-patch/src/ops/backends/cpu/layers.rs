@@ -1,0 +1,136 @@
+//! The layers between tensors and slices.
+
+use burn::backend::TensorMetadata;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::Element;
+
+use super::attention::{self, Heads};
+use super::host::{Host, tensor, values};
+use super::{Real, gelu, layer_norm, linear};
+use crate::ops::{Bias, NormGrads, ParameterGrads};
+
+pub(in crate::ops::backends) fn gelu_forward<B: Host<f32>>(x: FloatTensor<B>) -> FloatTensor<B> {
+    let shape = x.shape();
+    tensor::<B, f32>(gelu::gelu(values::<B, f32>(&B::contiguous(x))), shape)
+}
+
+pub(in crate::ops::backends) fn gelu_grad<B: Host<f32>>(x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
+    let shape = x.shape();
+    let (x, grad) = (B::contiguous(x), B::contiguous(grad));
+    let grad = gelu::gelu_grad(values::<B, f32>(&x), values::<B, f32>(&grad));
+    tensor::<B, f32>(grad, shape)
+}
+
+pub(in crate::ops::backends) fn linear_forward<B: Host<T>, T: Real + Element>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: Bias<B>,
+) -> FloatTensor<B> {
+    let [rows, _] = x.shape().dims::<2>();
+    let [input, output] = weight.shape().dims::<2>();
+    let bias = match bias {
+        Bias::Absent => None,
+        Bias::Present(bias) => Some(B::contiguous(bias)),
+    };
+    let out = linear::linear(
+        values::<B, T>(&B::contiguous(x)),
+        values::<B, T>(&B::contiguous(weight)),
+        bias.as_ref().map(values::<B, T>),
+        [input, output],
+    );
+    tensor::<B, T>(out, [rows, output])
+}
+
+pub(in crate::ops::backends) fn linear_x_grad<B: Host<T>, T: Real + Element>(
+    weight: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let [rows, _] = grad.shape().dims::<2>();
+    let [input, output] = weight.shape().dims::<2>();
+    let (weight, grad) = (B::contiguous(weight), B::contiguous(grad));
+    let (weight, grad) = (values::<B, T>(&weight), values::<B, T>(&grad));
+    tensor::<B, T>(linear::x_grad(weight, grad, [input, output]), [rows, input])
+}
+
+pub(in crate::ops::backends) fn linear_parameter_grads<B: Host<T>, T: Real + Element>(
+    x: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> ParameterGrads<B> {
+    let [_, input] = x.shape().dims::<2>();
+    let [_, output] = grad.shape().dims::<2>();
+    let (x, grad) = (B::contiguous(x), B::contiguous(grad));
+    let (x, grad) = (values::<B, T>(&x), values::<B, T>(&grad));
+    ParameterGrads {
+        weight: tensor::<B, T>(
+            linear::weight_grad(x, grad, [input, output]),
+            [input, output],
+        ),
+        bias: tensor::<B, T>(linear::column_sums(grad, output), [output]),
+    }
+}
+
+pub(in crate::ops::backends) fn attention_forward<B: Host<T>, T: Real + Element>(
+    qkv: FloatTensor<B>,
+    heads: usize,
+) -> FloatTensor<B> {
+    let [batch, tokens, columns] = qkv.shape().dims::<3>();
+    let heads = sizes(tokens, columns, heads);
+    let out = attention::attention(values::<B, T>(&B::contiguous(qkv)), heads);
+    tensor::<B, T>(out, [batch, tokens, columns / 3])
+}
+
+pub(in crate::ops::backends) fn attention_grad<B: Host<T>, T: Real + Element>(
+    qkv: FloatTensor<B>,
+    grad: FloatTensor<B>,
+    heads: usize,
+) -> FloatTensor<B> {
+    let [batch, tokens, columns] = qkv.shape().dims::<3>();
+    let heads = sizes(tokens, columns, heads);
+    let (qkv, grad) = (B::contiguous(qkv), B::contiguous(grad));
+    let out = attention::attention_grad(values::<B, T>(&qkv), values::<B, T>(&grad), heads);
+    tensor::<B, T>(out, [batch, tokens, columns])
+}
+
+pub(in crate::ops::backends) fn layer_norm_forward<B: Host<T>, T: Real + Element>(
+    x: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    beta: FloatTensor<B>,
+    epsilon: f64,
+) -> FloatTensor<B> {
+    let shape = x.shape();
+    let out = layer_norm::layer_norm(
+        values::<B, T>(&B::contiguous(x)),
+        values::<B, T>(&B::contiguous(gamma)),
+        values::<B, T>(&B::contiguous(beta)),
+        epsilon,
+    );
+    tensor::<B, T>(out, shape)
+}
+
+pub(in crate::ops::backends) fn layer_norm_grads<B: Host<T>, T: Real + Element>(
+    x: FloatTensor<B>,
+    gamma: FloatTensor<B>,
+    grad: FloatTensor<B>,
+    epsilon: f64,
+) -> NormGrads<B> {
+    let (shape, dim) = (x.shape(), gamma.shape());
+    let grads = layer_norm::layer_norm_grads(
+        values::<B, T>(&B::contiguous(x)),
+        values::<B, T>(&B::contiguous(gamma)),
+        values::<B, T>(&B::contiguous(grad)),
+        epsilon,
+    );
+    NormGrads {
+        x: tensor::<B, T>(grads.x, shape),
+        gamma: tensor::<B, T>(grads.gamma, dim.clone()),
+        beta: tensor::<B, T>(grads.beta, dim),
+    }
+}
+
+fn sizes(tokens: usize, columns: usize, heads: usize) -> Heads {
+    Heads {
+        tokens,
+        heads,
+        width: columns / 3 / heads,
+    }
+}

@@ -1,0 +1,141 @@
+//! The layers' operations against Burn's own, values and gradients, on every backend.
+
+use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::tensor::activation::softmax;
+use burn::tensor::module::linear as burn_linear;
+use burn::tensor::{DType, Device, Tensor};
+use burn_patch::ops::{attention, layer_norm, linear};
+use burn_patch_tests::{backends, det_tensor, largest_difference, tolerance};
+
+/// Values of both, and gradients of their sum weighted by a formula, must agree.
+fn assert_same<const D: usize>(
+    name: &str,
+    inputs: &[Tensor<2>],
+    ours: impl Fn(&[Tensor<2>]) -> Tensor<D>,
+    theirs: impl Fn(&[Tensor<2>]) -> Tensor<D>,
+) {
+    let (ours, theirs) = (ours(inputs), theirs(inputs));
+    let close = |what: &str, left: Tensor<D>, right: Tensor<D>| {
+        let apart = largest_difference(&left.into_data(), &right.into_data()).0;
+        assert!(apart <= tolerance::F32, "{name}, {what}: {apart:.1e}");
+    };
+    close("values", ours.clone(), theirs.clone());
+    let factor = det_tensor(ours.dims(), 11, &ours.device(), ours.dtype());
+    let [ours, theirs] = [ours, theirs].map(|out| (out * factor.clone()).sum().backward());
+    for (index, input) in inputs.iter().enumerate() {
+        let grads = [&ours, &theirs].map(|grads| input.grad(grads).expect("tracked").into_data());
+        let apart = largest_difference(&grads[0], &grads[1]).0;
+        assert!(
+            apart <= tolerance::F32,
+            "{name}, gradient {index}: {apart:.1e}"
+        );
+    }
+}
+
+fn input(shape: [usize; 2], seed: u64, device: &Device) -> Tensor<2> {
+    det_tensor(shape, seed, device, DType::F32).require_grad()
+}
+
+/// Small, and large enough for several blocks and threads.
+#[test]
+fn linear_is_that_of_burn() {
+    for backend in backends() {
+        let device = backend.device.clone().autodiff();
+        for [rows, from, to] in [[6, 5, 3], [700, 96, 130]] {
+            let inputs = [
+                input([rows, from], 1, &device),
+                input([from, to], 2, &device),
+                input([1, to], 3, &device),
+            ];
+            let name = format!("{rows}×{from}→{to} on {}", backend.name);
+            let bias = |inputs: &[Tensor<2>]| Some(inputs[2].clone().squeeze_dim::<1>(0));
+            assert_same(
+                &name,
+                &inputs,
+                |inputs| linear(inputs[0].clone(), inputs[1].clone(), bias(inputs)),
+                |inputs| burn_linear(inputs[0].clone(), inputs[1].clone(), bias(inputs)),
+            );
+            assert_same(
+                &format!("{name}, no bias"),
+                &inputs[..2],
+                |inputs| linear(inputs[0].clone(), inputs[1].clone(), None),
+                |inputs| burn_linear(inputs[0].clone(), inputs[1].clone(), None),
+            );
+        }
+    }
+}
+
+#[test]
+fn layer_norm_is_that_of_burn() {
+    const EPSILON: f64 = 1e-6;
+    for backend in backends() {
+        let device = backend.device.clone().autodiff();
+        for [rows, dim] in [[3, 7], [900, 40]] {
+            let inputs = [
+                input([rows, dim], 1, &device) * 3.0 + 1.0,
+                input([1, dim], 2, &device),
+                input([1, dim], 3, &device),
+            ]
+            .map(|input| input.without_autodiff().autodiff().require_grad());
+            assert_same(
+                &format!("{rows}×{dim} on {}", backend.name),
+                &inputs,
+                |inputs| {
+                    let [gamma, beta] = [1, 2].map(|i| inputs[i].clone().squeeze_dim::<1>(0));
+                    layer_norm(inputs[0].clone(), gamma, beta, EPSILON)
+                },
+                |inputs| {
+                    let x = inputs[0].clone();
+                    let centred = x.clone() - x.mean_dim(1);
+                    let variance = centred.clone().square().mean_dim(1);
+                    let normal = centred / (variance + EPSILON).sqrt();
+                    normal * inputs[1].clone() + inputs[2].clone()
+                },
+            );
+        }
+    }
+}
+
+#[test]
+fn layer_norm_of_the_module_and_of_the_operation_agree() {
+    for backend in backends() {
+        let norm: LayerNorm = LayerNormConfig::new(24).init(&backend.device);
+        let x = det_tensor([2, 5, 24], 1, &backend.device, DType::F32);
+        let beta = norm.beta.as_ref().expect("by default").val();
+        let ours = layer_norm(x.clone(), norm.gamma.val(), beta, 1e-5);
+        let apart = largest_difference(&ours.into_data(), &norm.forward(x).into_data()).0;
+        assert!(apart <= tolerance::F32, "{}: {apart:.1e}", backend.name);
+    }
+}
+
+/// Few tokens, and more than fit one block of scores.
+#[test]
+fn attention_is_softmax_of_scores_times_values() {
+    for backend in backends() {
+        let device = backend.device.clone().autodiff();
+        for [batch, tokens, heads, width] in [[3, 7, 2, 5], [2, 300, 2, 8]] {
+            let columns = 3 * heads * width;
+            let inputs = [input([batch * tokens, columns], 1, &device)];
+            assert_same(
+                &format!("{tokens} tokens on {}", backend.name),
+                &inputs,
+                |inputs| {
+                    let qkv = inputs[0].clone().reshape([batch, tokens, columns]);
+                    attention(qkv, heads)
+                },
+                |inputs| {
+                    let qkv = inputs[0].clone().reshape([batch, tokens, 3, heads, width]);
+                    let part = |part: usize| {
+                        let part = qkv.clone().slice_dim(2, part..part + 1);
+                        part.squeeze_dim::<4>(2).swap_dims(1, 2)
+                    };
+                    let scores = part(0).matmul(part(1).transpose()) / (width as f64).sqrt();
+                    let context = softmax(scores, 3).matmul(part(2));
+                    context
+                        .swap_dims(1, 2)
+                        .reshape([batch, tokens, heads * width])
+                },
+            );
+        }
+    }
+}
