@@ -14,7 +14,10 @@ pub(in crate::ops::backends) fn gelu_forward<B: Host<f32>>(x: FloatTensor<B>) ->
     tensor::<B, f32>(gelu::gelu(values::<B, f32>(&B::contiguous(x))), shape)
 }
 
-pub(in crate::ops::backends) fn gelu_grad<B: Host<f32>>(x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
+pub(in crate::ops::backends) fn gelu_grad<B: Host<f32>>(
+    x: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> FloatTensor<B> {
     let shape = x.shape();
     let (x, grad) = (B::contiguous(x), B::contiguous(grad));
     let grad = gelu::gelu_grad(values::<B, f32>(&x), values::<B, f32>(&grad));
