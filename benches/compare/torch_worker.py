@@ -56,13 +56,12 @@ def forward(embed):
 
 def forward_backward(embed):
     images, turn = pictures(BATCH, 3, SIDE), 0
-    grad = torch.rand_like(embed(images[0]).detach())
 
     def step():
         nonlocal turn
         turn = (turn + 1) % INPUTS
         embed.zero_grad(set_to_none=True)
-        (embed(images[turn]) * grad).sum().backward()
+        embed(images[turn]).sum().backward()
 
     return step
 

@@ -1,10 +1,10 @@
 use faer::{Accum, MatMut, MatRef};
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::Real;
 use super::block::{LANES, blocks, multiply};
 use super::real::{largest, sum};
+use super::vectorized::vectorized;
 
 /// Bytes of scores that a thread holds.
 const SCORES_BYTES: usize = 256 * 1024;
@@ -177,31 +177,37 @@ fn weights<T: Real>(scores: &mut [T], query: MatRef<'_, T>, key: MatRef<'_, T>, 
         key.transpose(),
         factor,
     );
-    Arch::new().dispatch(|| {
-        for row in scores.chunks_exact_mut(tokens) {
-            let most = largest(row);
-            for score in row.iter_mut() {
-                *score = (most - *score).exp_minus();
+    vectorized(
+        #[inline(always)]
+        || {
+            for row in scores.chunks_exact_mut(tokens) {
+                let most = largest(row);
+                for score in row.iter_mut() {
+                    *score = (most - *score).exp_minus();
+                }
+                let share = T::ONE / sum(tokens, |index| row[index]);
+                for weight in row.iter_mut() {
+                    *weight = *weight * share;
+                }
             }
-            let share = T::ONE / sum(tokens, |index| row[index]);
-            for weight in row.iter_mut() {
-                *weight = *weight * share;
-            }
-        }
-    });
+        },
+    );
 }
 
 /// `∂S = P∘(∂P − rowsum(∂P∘P))`, in place of `∂P`.
 fn softmax_grad<T: Real>(grads: &mut [T], weights: &[T], tokens: usize) {
-    Arch::new().dispatch(|| {
-        let rows = grads
-            .chunks_exact_mut(tokens)
-            .zip(weights.chunks_exact(tokens));
-        for (grads, weights) in rows {
-            let centre = sum(tokens, |index| grads[index] * weights[index]);
-            for (grad, weight) in grads.iter_mut().zip(weights) {
-                *grad = *weight * (*grad - centre);
+    vectorized(
+        #[inline(always)]
+        || {
+            let rows = grads
+                .chunks_exact_mut(tokens)
+                .zip(weights.chunks_exact(tokens));
+            for (grads, weights) in rows {
+                let centre = sum(tokens, |index| grads[index] * weights[index]);
+                for (grad, weight) in grads.iter_mut().zip(weights) {
+                    *grad = *weight * (*grad - centre);
+                }
             }
-        }
-    });
+        },
+    );
 }

@@ -5,10 +5,10 @@
 
 use core::f32::consts::FRAC_1_SQRT_2;
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::Real;
+use super::vectorized::vectorized;
 
 /// `1/√(2π)`.
 const DENSITY_AT_ZERO: f32 = 0.398_942_3;
@@ -21,12 +21,15 @@ pub(super) fn gelu(x: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0; x.len()];
     let chunks = out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK));
     chunks.for_each(|(out, x)| {
-        Arch::new().dispatch(|| {
-            for (out, &x) in out.iter_mut().zip(x) {
-                let (cdf, _) = normal(x);
-                *out = x * cdf;
-            }
-        });
+        vectorized(
+            #[inline(always)]
+            || {
+                for (out, &x) in out.iter_mut().zip(x) {
+                    let (cdf, _) = normal(x);
+                    *out = x * cdf;
+                }
+            },
+        );
     });
     out
 }
@@ -37,12 +40,15 @@ pub(super) fn gelu_grad(x: &[f32], grad: &[f32]) -> Vec<f32> {
     let inputs = x.par_chunks(CHUNK).zip(grad.par_chunks(CHUNK));
     let chunks = out.par_chunks_mut(CHUNK).zip(inputs);
     chunks.for_each(|(out, (x, grad))| {
-        Arch::new().dispatch(|| {
-            for ((out, &x), &grad) in out.iter_mut().zip(x).zip(grad) {
-                let (cdf, density) = normal(x);
-                *out = grad * (cdf + x * density);
-            }
-        });
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((out, &x), &grad) in out.iter_mut().zip(x).zip(grad) {
+                    let (cdf, density) = normal(x);
+                    *out = grad * (cdf + x * density);
+                }
+            },
+        );
     });
     out
 }

@@ -1,9 +1,9 @@
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::Real;
 use super::block::add;
 use super::real::sum;
+use super::vectorized::vectorized;
 
 /// Values that are worth handing to another thread.
 const CHUNK: usize = 1 << 14;
@@ -22,14 +22,17 @@ pub(super) fn layer_norm<T: Real>(x: &[T], gamma: &[T], beta: &[T], epsilon: f64
     let mut out = vec![T::default(); x.len()];
     let chunks = out.par_chunks_mut(chunk).zip(x.par_chunks(chunk));
     chunks.for_each(|(out, x)| {
-        Arch::new().dispatch(|| {
-            for (out, x) in out.chunks_exact_mut(dim).zip(x.chunks_exact(dim)) {
-                let (mean, inverse) = moments(x, epsilon);
-                for (index, out) in out.iter_mut().enumerate() {
-                    *out = (x[index] - mean) * inverse * gamma[index] + beta[index];
+        vectorized(
+            #[inline(always)]
+            || {
+                for (out, x) in out.chunks_exact_mut(dim).zip(x.chunks_exact(dim)) {
+                    let (mean, inverse) = moments(x, epsilon);
+                    for (index, out) in out.iter_mut().enumerate() {
+                        *out = (x[index] - mean) * inverse * gamma[index] + beta[index];
+                    }
                 }
-            }
-        });
+            },
+        );
     });
     out
 }
@@ -51,7 +54,10 @@ pub(super) fn layer_norm_grads<T: Real>(
         .zip(inputs)
         .map(|(out, (x, grad))| {
             let mut sums = [(); 2].map(|()| vec![T::default(); dim]);
-            Arch::new().dispatch(|| chunk_grads(out, x, grad, gamma, epsilon, &mut sums));
+            vectorized(
+                #[inline(always)]
+                || chunk_grads(out, x, grad, gamma, epsilon, &mut sums),
+            );
             sums
         })
         .collect();
