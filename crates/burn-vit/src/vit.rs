@@ -196,11 +196,10 @@ impl VitConfig {
     }
 
     fn block(&self, index: usize, dim: usize) -> BlockConfig {
-        let last = self.depth.saturating_sub(1).max(1);
         BlockConfig::new(dim, self.heads)
             .with_mlp_ratio(self.mlp_ratio)
             .with_layer_scale(self.layer_scale)
-            .with_drop_path(self.drop_path * index as f64 / last as f64)
+            .with_drop_path(drop_rate(self.drop_path, index, self.depth))
             .with_epsilon(self.epsilon)
             .with_initializer(self.initializer.clone())
     }
@@ -243,6 +242,20 @@ impl<E: PatchEmbed + Module> Vit<E> {
         }
     }
 
+    /// The same model with another DropPath, as [`VitConfig::drop_path`]: MAE pre-trains without and
+    /// fine-tunes with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Rate`] for a rate outside `[0, 1)`.
+    pub fn with_drop_path(mut self, rate: f64) -> Result<Self, Error> {
+        let depth = self.blocks.len();
+        for (index, block) in self.blocks.iter_mut().enumerate() {
+            block.set_drop_path(drop_rate(rate, index, depth))?;
+        }
+        Ok(self)
+    }
+
     /// The same encoder with a new head for `classes`.
     #[must_use]
     pub fn with_head(mut self, classes: usize, device: &Device) -> Self {
@@ -250,6 +263,11 @@ impl<E: PatchEmbed + Module> Vit<E> {
         self.head = Some(head);
         self
     }
+}
+
+/// DropPath's rate in a block: it grows evenly from 0 in the first to `rate` in the last.
+fn drop_rate(rate: f64, index: usize, depth: usize) -> f64 {
+    rate * index as f64 / depth.saturating_sub(1).max(1) as f64
 }
 
 /// Runs blocks over tokens, hiding padding.
@@ -290,6 +308,17 @@ mod tests {
             config.try_init(embed, &device).unwrap_err(),
             Error::NoClassToken
         );
+    }
+
+    #[test]
+    fn drop_path_can_be_set_later() {
+        let device = Device::flex();
+        let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+        let vit = VitConfig::new([8, 8], 3, 2).init(embed, &device);
+        let rates = |vit: &Vit<_>| vit.blocks.iter().map(Block::drop_path).collect::<Vec<_>>();
+        assert_eq!(rates(&vit), [0.0; 3]);
+        assert!(vit.clone().with_drop_path(1.5).is_err());
+        assert_eq!(rates(&vit.with_drop_path(0.2).unwrap()), [0.0, 0.1, 0.2]);
     }
 
     #[test]

@@ -35,6 +35,9 @@ const INITIALIZER: Initializer = Initializer::KaimingUniform {
     gain: 0.577_350_269_189_625_8,
     fan_out_only: false,
 };
+/// Of the classifiers. With 15 epochs from scratch and seeds 0 and 1: 84.25 % and 84.8 %, without it
+/// 82.25 % and 84.5 %.
+const DROP_PATH: f64 = 0.1;
 /// Held-out pictures whose loss is watched while training; all of them count at the end.
 const WATCHED: usize = 500;
 /// Pictures per step where no gradient is kept.
@@ -71,7 +74,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         encoder = Some(outcome.model.mae.into_encoder());
     }
     if let (Task::All, Some(encoder)) = (args.task, encoder) {
-        let vit = encoder.with_head(session.split.classes, &session.device);
+        let vit = encoder
+            .with_head(session.split.classes, &session.device)
+            .with_drop_path(DROP_PATH)?;
         let outcome = session.classify("finetuned", vit, RATE_FINE_TUNE)?;
         metrics.add_finetuned(&outcome, session.accuracy(&outcome.model.vit));
         curves.push(Curve::new("ViT fine-tuned", &outcome));
@@ -203,7 +208,10 @@ impl<'a> Session<'a> {
     fn vit(&self) -> Result<Vit<AnyPatchEmbed>, Error> {
         let device = self.training_device();
         let embed = embedding(self.args, &self.split, &device)?;
-        let config = self.config().with_classes(Some(self.split.classes));
+        let config = self
+            .config()
+            .with_classes(Some(self.split.classes))
+            .with_drop_path(DROP_PATH);
         Ok(config.try_init(embed, &device)?.materialize())
     }
 
@@ -237,7 +245,6 @@ impl<'a> Session<'a> {
             name,
             epochs,
             batch,
-            workers: self.args.workers(batch),
             learning_rate: rate,
             seed: self.stream(stream, done),
             device: self.device.clone(),

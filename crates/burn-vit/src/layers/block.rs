@@ -101,6 +101,16 @@ impl BlockConfig {
 }
 
 impl Block {
+    /// Probability of dropping each residual branch for an image.
+    pub fn drop_path(&self) -> f64 {
+        self.drop_path.rate
+    }
+
+    pub(crate) fn set_drop_path(&mut self, rate: f64) -> Result<(), Error> {
+        self.drop_path = DropPathConfig::new(rate).try_init()?;
+        Ok(())
+    }
+
     /// Runs the block. `valid` (`[batch, tokens]`) marks the tokens that others may look at.
     pub fn forward(&self, tokens: Tensor<3>, valid: Option<Tensor<2, Bool>>) -> Tensor<3> {
         let branch = self

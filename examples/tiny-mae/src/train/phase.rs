@@ -15,10 +15,7 @@ use burn::tensor::Device;
 use burn::train::logger::{FileMetricLogger, MetricLogger};
 use burn::train::metric::NumericEntry;
 use burn::train::metric::store::Split;
-use burn::train::{
-    ExecutionStrategy, InferenceStep, Learner, LearnerModel, MultiDeviceOptim, SupervisedTraining,
-    TrainStep, TrainingStrategy,
-};
+use burn::train::{InferenceStep, Learner, LearnerModel, SupervisedTraining, TrainStep};
 
 use super::batch::Indices;
 use super::plain_renderer::PlainRenderer;
@@ -34,10 +31,8 @@ pub(crate) struct Phase {
     /// What reports and folders call it.
     pub(crate) name: &'static str,
     pub(crate) epochs: usize,
-    /// Pictures per step, all workers together.
+    /// Pictures per step.
     pub(crate) batch: usize,
-    /// Replicas of the model that share a step's pictures.
-    pub(crate) workers: usize,
     pub(crate) learning_rate: f64,
     /// Of the order of the pictures.
     pub(crate) seed: u64,
@@ -96,12 +91,7 @@ where
             return outcome(phase, model, 0, 0.0);
         }
     }
-    let replica_batch = phase.batch / phase.workers;
-    let steps = phase.epochs
-        * batchers
-            .train_len
-            .div_ceil(phase.workers)
-            .div_ceil(replica_batch);
+    let steps = phase.epochs * batchers.train_len.div_ceil(phase.batch);
     let learner = Learner::new(
         model,
         AdamWConfig::new()
@@ -118,11 +108,6 @@ where
         .with_default_checkpointers()
         .with_application_logger(None)
         .label(phase.name);
-    if phase.workers > 1 {
-        let replicas = vec![phase.device.clone().autodiff(); phase.workers];
-        let strategy = ExecutionStrategy::multi(replicas, MultiDeviceOptim::OptimMainDevice);
-        training = training.with_training_strategy(TrainingStrategy::Default(strategy));
-    }
     if !std::io::stdout().is_terminal() {
         training = training.renderer(Box::new(PlainRenderer::new(phase.name, phase.epochs)));
     }
@@ -149,7 +134,7 @@ fn loader(
     shuffle: Option<u64>,
 ) -> Arc<dyn DataLoader<Batch>> {
     let builder = DataLoaderBuilder::new(batcher)
-        .batch_size(phase.batch / phase.workers)
+        .batch_size(phase.batch)
         .set_device(phase.device.clone());
     match shuffle {
         Some(seed) => builder.shuffle(seed).build(Indices(len)),
