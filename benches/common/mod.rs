@@ -10,13 +10,13 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
 
 /// Inputs taken in turn, so that no side finds its picture in the cache.
-pub const INPUTS: usize = 4;
+pub(crate) const INPUTS: usize = 4;
 
 /// Backends that need an NVIDIA GPU run only if named in `BURN_PATCH_BACKENDS`.
 const NVIDIA: [&str; 2] = ["tch-cuda", "cuda"];
 
 /// The compiled backends, or those named in `BURN_PATCH_BACKENDS`; says what is left out.
-pub fn backends() -> Vec<(&'static str, Device)> {
+pub(crate) fn backends() -> Vec<(&'static str, Device)> {
     let asked = std::env::var("BURN_PATCH_BACKENDS").ok();
     let wanted = |name: &str| match &asked {
         Some(asked) => asked.split(',').any(|asked| asked.trim() == name),
@@ -40,7 +40,10 @@ pub fn backends() -> Vec<(&'static str, Device)> {
 }
 
 /// A group of few, long samples: an iteration takes milliseconds.
-pub fn group<'a>(criterion: &'a mut Criterion, question: &str) -> BenchmarkGroup<'a, WallTime> {
+pub(crate) fn group<'a>(
+    criterion: &'a mut Criterion,
+    question: &str,
+) -> BenchmarkGroup<'a, WallTime> {
     let mut group = criterion.benchmark_group(question);
     group
         .sample_size(10)
@@ -50,14 +53,14 @@ pub fn group<'a>(criterion: &'a mut Criterion, question: &str) -> BenchmarkGroup
 }
 
 /// Random pictures of one size.
-pub fn pictures(shape: [usize; 4], device: &Device) -> Vec<Tensor<4>> {
+pub(crate) fn pictures(shape: [usize; 4], device: &Device) -> Vec<Tensor<4>> {
     (0..INPUTS)
         .map(|_| Tensor::random(shape, Distribution::Default, device))
         .collect()
 }
 
 /// Calls `work` with the next picture and waits for the device.
-pub fn in_turn<'a, T>(
+pub(crate) fn in_turn<'a, T>(
     images: &'a [Tensor<4>],
     device: &'a Device,
     mut work: impl FnMut(Tensor<4>) -> T + 'a,

@@ -187,7 +187,7 @@ fn weights<T: Real>(scores: &mut [T], query: MatRef<'_, T>, key: MatRef<'_, T>, 
                 }
                 let share = T::ONE / sum(tokens, |index| row[index]);
                 for weight in row.iter_mut() {
-                    *weight = *weight * share;
+                    *weight *= share;
                 }
             }
         },
