@@ -7,7 +7,7 @@ use burn_patch_tests::{BackendDevice, backends, subjects, tolerance};
 /// Conformance compares their gradients with those that are checked here.
 const EXCLUDED: &[(&str, &str)] = &[(
     "wgpu",
-    "scalars reach WGSL as f32, so a step of 1e-5 drowns in rounding",
+    "on software Vulkan, tape and difference of the overlapping embedding were 2.61 and 1.22",
 )];
 
 #[test]
