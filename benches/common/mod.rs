@@ -1,7 +1,5 @@
 //! What every group needs: backends, pictures, settings.
 
-#![allow(dead_code)] // Each bench takes its part.
-
 use std::time::Duration;
 
 use burn::tensor::{Device, Distribution, Tensor};
@@ -10,7 +8,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
 
 /// Inputs taken in turn, so that no side finds its picture in the cache.
-pub(crate) const INPUTS: usize = 4;
+const INPUTS: usize = 4;
 
 /// Backends that need an NVIDIA GPU run only if named in `BURN_PATCH_BACKENDS`.
 const NVIDIA: [&str; 2] = ["tch-cuda", "cuda"];

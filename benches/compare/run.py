@@ -60,7 +60,7 @@ def main():
     parser.add_argument("--record", help="write a dated record here, in Markdown")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--backend", default="flex")
+    parser.add_argument("--backend", default="flex", choices=["flex", "ndarray"])
     parser.add_argument("--only", default="", help="cases whose name contains this")
     args = parser.parse_args()
 

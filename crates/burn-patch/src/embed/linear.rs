@@ -6,9 +6,9 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, LayerNorm};
 use burn::tensor::{Device, Int, Tensor};
 
+use super::projection::project;
 use super::{PatchEmbed, PatchNorm, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
-use crate::ops::{project_cells, project_patches};
 use crate::{Error, Tokens};
 
 /// Configuration of [`LinearPatchEmbed`].
@@ -140,16 +140,13 @@ impl PatchEmbed for LinearPatchEmbed {
 
     fn forward(&self, images: Tensor<4>) -> Tokens {
         let grid = expect_layout(self, &images);
-        let bias = self.proj.bias.as_ref().map(|bias| bias.val());
-        let embeddings = project_patches(images, self.proj.weight.val(), bias, &grid);
+        let embeddings = project(&self.proj, images, None, &grid);
         Tokens::from_grid(self.finish(embeddings), grid)
     }
 
     fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
         let grid = expect_layout(self, &images);
-        let bias = self.proj.bias.as_ref().map(|bias| bias.val());
-        let weight = self.proj.weight.val();
-        let embeddings = project_cells(images, weight, bias, cells.clone(), &grid);
+        let embeddings = project(&self.proj, images, Some(cells.clone()), &grid);
         Tokens::from_cells(self.finish(embeddings), grid, cells)
     }
 }

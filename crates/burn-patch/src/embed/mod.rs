@@ -5,6 +5,7 @@ mod flat_order;
 mod linear;
 mod overlap;
 mod patch_norm;
+mod projection;
 
 use burn::tensor::{Int, Tensor};
 

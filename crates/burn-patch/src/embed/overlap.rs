@@ -7,9 +7,9 @@ use burn::nn::{Initializer, LayerNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::projection::project;
 use super::{PatchEmbed, PatchNorm, expect_layout};
 use crate::grid::{PatchGrid, Window, nonzero};
-use crate::ops::{project_cells, project_patches};
 use crate::{Error, Tokens};
 
 /// Published overlapping embeddings: kernel, stride and padding of a stage.
@@ -199,16 +199,13 @@ impl PatchEmbed for OverlapPatchEmbed {
 
     fn forward(&self, images: Tensor<4>) -> Tokens {
         let grid = expect_layout(self, &images);
-        let bias = self.proj.bias.as_ref().map(|bias| bias.val());
-        let embeddings = project_patches(images, self.proj.weight.val(), bias, &grid);
+        let embeddings = project(&self.proj, images, None, &grid);
         Tokens::from_grid(self.finish(embeddings), grid)
     }
 
     fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
         let grid = expect_layout(self, &images);
-        let bias = self.proj.bias.as_ref().map(|bias| bias.val());
-        let weight = self.proj.weight.val();
-        let embeddings = project_cells(images, weight, bias, cells.clone(), &grid);
+        let embeddings = project(&self.proj, images, Some(cells.clone()), &grid);
         Tokens::from_cells(self.finish(embeddings), grid, cells)
     }
 }

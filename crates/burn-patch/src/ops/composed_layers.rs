@@ -25,11 +25,7 @@ pub(crate) fn linear<B: Backend>(
     weight: FloatTensor<B>,
     bias: Bias<B>,
 ) -> FloatTensor<B> {
-    let bias = match bias {
-        Bias::Absent => None,
-        Bias::Present(bias) => Some(bias),
-    };
-    B::linear(x, weight, bias)
+    B::linear(x, weight, bias.into_option())
 }
 
 pub(crate) fn linear_x_grad<B: Backend>(

@@ -13,6 +13,16 @@ pub enum Bias<B: Backend> {
     Present(FloatTensor<B>),
 }
 
+impl<B: Backend> Bias<B> {
+    /// As the option that Burn's own operations take.
+    pub fn into_option(self) -> Option<FloatTensor<B>> {
+        match self {
+            Self::Absent => None,
+            Self::Present(bias) => Some(bias),
+        }
+    }
+}
+
 /// Which cells of the grid to project.
 #[derive(ExtensionType, Debug, Clone)]
 pub enum Cells<B: Backend> {

@@ -24,11 +24,7 @@ impl PatchOps for LibTorch {
         let batch = images.shape()[0];
         let dim = weight.shape()[0];
         let options = ConvOptions::new(window.stride, window.pad_before, [1, 1], 1);
-        let bias = match bias {
-            Bias::Absent => None,
-            Bias::Present(bias) => Some(bias),
-        };
-        let features = Self::conv2d(images, weight, bias, options);
+        let features = Self::conv2d(images, weight, bias.into_option(), options);
         // [batch, dim, rows, cols] → [batch, tokens, dim]
         let tokens = Self::float_reshape(features, Shape::new([batch, dim, grid.tokens()]));
         Self::float_swap_dims(tokens, 1, 2)

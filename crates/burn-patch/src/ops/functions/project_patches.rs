@@ -80,3 +80,25 @@ fn project(
         *grid,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::{Remainder, Window};
+    use burn::tensor::{DType, Device};
+
+    #[test]
+    fn an_empty_batch_gives_no_tokens() {
+        let device = Device::flex();
+        let grid = Window::patch([4, 4], Remainder::Reject)
+            .layout([8, 12])
+            .unwrap();
+        let images = Tensor::zeros([0, 3, 8, 12], &device);
+        let weight = Tensor::zeros([5, 3, 4, 4], &device);
+        let all = project_patches(images.clone(), weight.clone(), None, &grid);
+        assert_eq!(all.dims(), [0, 6, 5]);
+        let cells = Tensor::<2, Int>::zeros([0, 2], (&device, DType::I32));
+        let picked = project_cells(images, weight, None, cells, &grid);
+        assert_eq!(picked.dims()[0], 0);
+    }
+}

@@ -5,6 +5,7 @@ use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend};
 
+use super::register;
 use crate::ops::{Bias, LayerGrads, LayerOps};
 
 impl<B: Backend + LayerOps + LayerGrads, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
@@ -123,15 +124,9 @@ impl<B: Backend + LayerGrads, const N: usize> Backward<B, N> for Linear {
         if let Some(node) = &ops.parents[0] {
             grads.register::<B>(node.id, B::linear_x_grad(weight, grad.clone()));
         }
-        let [weight, bias] = [1, 2].map(|parent| ops.parents.get(parent).and_then(Option::as_ref));
-        if weight.is_some() || bias.is_some() {
-            let parameters = B::linear_parameter_grads(x, grad);
-            if let Some(node) = weight {
-                grads.register::<B>(node.id, parameters.weight);
-            }
-            if let Some(node) = bias {
-                grads.register::<B>(node.id, parameters.bias);
-            }
+        let nodes = [1, 2].map(|parent| Some(ops.parents.get(parent)?.as_ref()?.id));
+        if nodes != [None, None] {
+            register::<B>(grads, nodes, B::linear_parameter_grads(x, grad));
         }
     }
 }

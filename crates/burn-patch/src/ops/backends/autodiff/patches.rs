@@ -8,6 +8,7 @@ use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend};
 
+use super::register;
 use crate::grid::PatchGrid;
 use crate::ops::{Bias, Cells, PatchGrads, PatchOps};
 
@@ -149,15 +150,13 @@ impl<B: Backend + PatchGrads, const N: usize> Backward<B, N> for ProjectPatches 
             let grad = B::images_grad(grad.clone(), weight, state.cells.clone(), state.grid);
             grads.register::<B>(node.id, grad);
         }
-        let [weight, bias] = [1, 2].map(|parent| ops.parents.get(parent).and_then(Option::as_ref));
-        if weight.is_some() || bias.is_some() {
-            let parameters = B::parameter_grads(grad, images, state.cells, state.grid);
-            if let Some(node) = weight {
-                grads.register::<B>(node.id, parameters.weight);
-            }
-            if let Some(node) = bias {
-                grads.register::<B>(node.id, parameters.bias);
-            }
+        let nodes = [1, 2].map(|parent| Some(ops.parents.get(parent)?.as_ref()?.id));
+        if nodes != [None, None] {
+            register::<B>(
+                grads,
+                nodes,
+                B::parameter_grads(grad, images, state.cells, state.grid),
+            );
         }
     }
 }

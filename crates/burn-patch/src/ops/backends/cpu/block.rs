@@ -15,6 +15,9 @@ const PARALLEL_FROM: usize = 1 << 20;
 /// Rows of a product that are not worth dividing.
 pub(super) const LANES: usize = 16;
 
+/// Values that are worth handing to another thread where each takes a few operations.
+pub(super) const CHUNK: usize = 1 << 14;
+
 /// Into how many parts to divide a product.
 pub(super) fn tasks(multiplications: usize) -> usize {
     match multiplications < PARALLEL_FROM {

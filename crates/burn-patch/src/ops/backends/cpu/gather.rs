@@ -1,16 +1,16 @@
 use core::ops::Range;
 
 use super::Real;
+use super::block::add;
 use crate::grid::PatchGrid;
 
 /// The windows to read from a batch of images.
-#[derive(Clone, Copy)]
 pub(super) struct Windows<'a> {
     pub(super) batch: usize,
     pub(super) channels: usize,
     pub(super) grid: &'a PatchGrid,
     /// Cells `[batch, kept]` of the grid; all of them if absent.
-    pub(super) cells: Option<&'a [usize]>,
+    pub(super) cells: Option<Vec<usize>>,
 }
 
 /// Where a window starts: its image, and its first pixel, which padding may put outside.
@@ -23,8 +23,7 @@ struct Place {
 impl Windows<'_> {
     /// Windows of all images together.
     pub(super) fn count(&self) -> usize {
-        self.cells
-            .map_or(self.batch * self.grid.tokens(), <[usize]>::len)
+        self.batch * self.per_image()
     }
 
     /// Values per window.
@@ -40,7 +39,10 @@ impl Windows<'_> {
     }
 
     pub(super) fn per_image(&self) -> usize {
-        self.count() / self.batch
+        match &self.cells {
+            Some(cells) => cells.len().checked_div(self.batch).unwrap_or(0),
+            None => self.grid.tokens(),
+        }
     }
 
     /// Copies the windows of `range` from `images` into the rows of `buffer`, zeros where padding is.
@@ -85,9 +87,7 @@ impl Windows<'_> {
     pub(super) fn scatter<T: Real>(&self, values: &[T], first: usize, image: &mut [T]) {
         for (offset, values) in values.chunks_exact(self.len()).enumerate() {
             self.for_clipped_runs(&self.place(first + offset), |pixels, run| {
-                for (pixel, value) in image[pixels].iter_mut().zip(&values[run]) {
-                    *pixel += *value;
-                }
+                add(&mut image[pixels], &values[run]);
             });
         }
     }
@@ -131,7 +131,7 @@ impl Windows<'_> {
 
     fn place(&self, window: usize) -> Place {
         let per_image = self.per_image();
-        let cell = match self.cells {
+        let cell = match &self.cells {
             Some(cells) => cells[window],
             None => window % per_image,
         };

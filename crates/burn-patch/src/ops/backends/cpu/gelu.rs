@@ -8,13 +8,11 @@ use core::f32::consts::FRAC_1_SQRT_2;
 use rayon::prelude::*;
 
 use super::Real;
+use super::block::CHUNK;
 use super::vectorized::vectorized;
 
 /// `1/√(2π)`.
 const DENSITY_AT_ZERO: f32 = 0.398_942_3;
-
-/// Values that are worth handing to another thread.
-const CHUNK: usize = 1 << 14;
 
 /// `x·Φ(x)`.
 pub(super) fn gelu(x: &[f32]) -> Vec<f32> {

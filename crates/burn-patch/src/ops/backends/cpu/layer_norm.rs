@@ -1,12 +1,9 @@
 use rayon::prelude::*;
 
 use super::Real;
-use super::block::add;
+use super::block::{CHUNK, add};
 use super::real::sum;
 use super::vectorized::vectorized;
-
-/// Values that are worth handing to another thread.
-const CHUNK: usize = 1 << 14;
 
 /// Gradients of input, scale and shift.
 pub(super) struct Grads<T> {

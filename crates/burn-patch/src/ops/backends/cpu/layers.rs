@@ -31,10 +31,7 @@ pub(in crate::ops::backends) fn linear_forward<B: Host<T>, T: Real + Element>(
 ) -> FloatTensor<B> {
     let [rows, _] = x.shape().dims::<2>();
     let [input, output] = weight.shape().dims::<2>();
-    let bias = match bias {
-        Bias::Absent => None,
-        Bias::Present(bias) => Some(B::contiguous(bias)),
-    };
+    let bias = bias.into_option().map(B::contiguous);
     let out = linear::linear(
         values::<B, T>(&B::contiguous(x)),
         values::<B, T>(&B::contiguous(weight)),

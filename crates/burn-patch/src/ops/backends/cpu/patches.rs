@@ -19,17 +19,8 @@ pub(in crate::ops::backends) fn project_patches<B: Host<T>, T: Real + Element>(
 ) -> FloatTensor<B> {
     let [batch, channels, ..] = images.shape().dims::<4>();
     let [dim, ..] = weight.shape().dims::<4>();
-    let cells = host_cells::<B, T>(cells, grid);
-    let windows = Windows {
-        batch,
-        channels,
-        grid,
-        cells: cells.as_deref(),
-    };
-    let bias = match bias {
-        Bias::Absent => None,
-        Bias::Present(bias) => Some(B::contiguous(bias)),
-    };
+    let windows = windows::<B, T>([batch, channels], cells, grid);
+    let bias = bias.into_option().map(B::contiguous);
     let tokens = project::project(
         &windows,
         values::<B, T>(&B::contiguous(images)),
@@ -49,13 +40,7 @@ pub(in crate::ops::backends) fn images_grad<B: Host<T>, T: Real + Element>(
     let [batch, ..] = grad.shape().dims::<3>();
     let [dim, channels, ..] = weight.shape().dims::<4>();
     let [height, width] = grid.size;
-    let cells = host_cells::<B, T>(cells, grid);
-    let windows = Windows {
-        batch,
-        channels,
-        grid,
-        cells: cells.as_deref(),
-    };
+    let windows = windows::<B, T>([batch, channels], cells, grid);
     let images = grads::images_grad(
         &windows,
         values::<B, T>(&B::contiguous(grad)),
@@ -74,13 +59,7 @@ pub(in crate::ops::backends) fn parameter_grads<B: Host<T>, T: Real + Element>(
     let [batch, channels, ..] = images.shape().dims::<4>();
     let [_, _, dim] = grad.shape().dims::<3>();
     let [kh, kw] = grid.window.kernel;
-    let cells = host_cells::<B, T>(cells, grid);
-    let windows = Windows {
-        batch,
-        channels,
-        grid,
-        cells: cells.as_deref(),
-    };
+    let windows = windows::<B, T>([batch, channels], cells, grid);
     let grads = grads::parameter_grads(
         &windows,
         values::<B, T>(&B::contiguous(images)),
@@ -93,15 +72,25 @@ pub(in crate::ops::backends) fn parameter_grads<B: Host<T>, T: Real + Element>(
     }
 }
 
-/// Cells as indices, each checked against the grid.
-fn host_cells<B: Host<T>, T>(cells: Cells<B>, grid: &PatchGrid) -> Option<Vec<usize>> {
-    let Cells::Picked(cells) = cells else {
-        return None;
-    };
+/// The windows to read, each picked cell checked against the grid.
+fn windows<'a, B: Host<T>, T>(
+    [batch, channels]: [usize; 2],
+    cells: Cells<B>,
+    grid: &'a PatchGrid,
+) -> Windows<'a> {
     let tokens = grid.tokens();
     let index = |cell: i64| {
         let index = usize::try_from(cell).ok().filter(|&index| index < tokens);
         index.unwrap_or_else(|| panic!("cell {cell} of a grid of {tokens}"))
     };
-    Some(B::integers(cells).into_iter().map(index).collect())
+    let cells = match cells {
+        Cells::All => None,
+        Cells::Picked(cells) => Some(B::integers(cells).into_iter().map(index).collect()),
+    };
+    Windows {
+        batch,
+        channels,
+        grid,
+        cells,
+    }
 }
