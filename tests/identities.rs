@@ -34,11 +34,13 @@ fn layout_says_what_forward_gives() {
         let grid = embed.layout([8, 12]).unwrap();
         let tokens = embed.forward(images);
         assert_eq!(*tokens.grid(), grid, "{name}");
+        let count = embed.tokens([8, 12]).unwrap();
         assert_eq!(
             tokens.embeddings().dims(),
-            [3, grid.tokens(), embed.dim()],
+            [3, count, embed.dim()],
             "{name}"
         );
+        assert_eq!(tokens.is_regular(), embed.keeps_grid(), "{name}");
     });
 }
 
@@ -57,7 +59,8 @@ fn images_do_not_see_each_other() {
 fn visible_tokens_are_those_of_the_whole_image() {
     each_embedding(|name, embed, images| {
         let device = images.device();
-        let cells = Tensor::from_ints([[3, 0], [5, 5], [1, 11]], &device);
+        let last = embed.tokens([8, 12]).unwrap() as i32 - 1;
+        let cells = Tensor::from_ints([[3, 0], [2, 2], [1, last]], &device);
         let visible = embed.forward_visible(images.clone(), cells.clone());
         let selected = embed.forward(images).select(cells);
         assert_close(name, visible.boxes_px(), selected.boxes_px());

@@ -12,6 +12,6 @@ pub mod tolerance;
 pub use backends::{BackendDevice, backends};
 pub use det::{det, det_tensor};
 pub use golden::{Golden, golden_folder};
-pub use params::{fill, gradients, load_named, to_dtype};
+pub use params::{fill, gradients, inference, is_running, load_named, to_dtype};
 pub use subject::{Difference, Outcome, Subject, largest_difference};
 pub use subjects::subjects;

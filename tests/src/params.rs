@@ -2,25 +2,55 @@
 
 use std::collections::HashMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Gradients, Tensor, TensorData};
 
 use crate::det::det_tensor;
 
-/// Gives the k-th float parameter the values `det(seed + k)`.
+/// Whether the value called `name` is one that a batch norm counts itself: no parameter, no gradient.
+pub fn is_running(name: &str) -> bool {
+    matches!(name, "running_mean" | "running_var")
+}
+
+/// Turns off what only happens in training, such as a batch's own statistics, on autodiff devices too.
+pub fn inference<M: Module>(module: M) -> M {
+    struct Inference;
+    impl ModuleMapper for Inference {
+        fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+            flag.with_value(false)
+        }
+    }
+    module.map(&mut Inference)
+}
+
+/// Gives the k-th float parameter the values `det(seed + k)`; running statistics stay.
 pub fn fill<M: Module>(module: M, seed: u64) -> M {
-    struct Fill(u64);
+    #[derive(Default)]
+    struct Fill {
+        seed: u64,
+        name: String,
+    }
     impl ModuleMapper for Fill {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            name.clone_into(&mut self.name);
+        }
+
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let seed = self.0;
-            self.0 += 1;
+            if is_running(&self.name) {
+                return param;
+            }
+            let seed = self.seed;
+            self.seed += 1;
             param.map(|value| {
                 let new = det_tensor(value.dims(), seed, &value.device(), value.dtype());
                 new.set_require_grad(value.is_require_grad())
             })
         }
     }
-    module.map(&mut Fill(seed))
+    module.map(&mut Fill {
+        seed,
+        ..Fill::default()
+    })
 }
 
 /// Changes the dtype of every float parameter.
@@ -37,7 +67,7 @@ pub fn to_dtype<M: Module>(module: M, dtype: DType) -> M {
     module.map(&mut Cast(dtype))
 }
 
-/// Gradient of each float parameter by path; none where the tape did not reach it.
+/// Gradient of each float parameter by path, running statistics left out; none where the tape did not reach it.
 pub fn gradients<M: Module>(module: &M, grads: &Gradients) -> Vec<(String, Option<TensorData>)> {
     struct Collect<'a> {
         grads: &'a Gradients,
@@ -54,6 +84,9 @@ pub fn gradients<M: Module>(module: &M, grads: &Gradients) -> Vec<(String, Optio
         }
 
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if self.path.last().is_some_and(|name| is_running(name)) {
+                return;
+            }
             let grad = param.val().grad(self.grads).map(Tensor::into_data);
             self.found.push((self.path.join("."), grad));
         }

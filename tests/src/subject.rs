@@ -4,7 +4,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::det::det_tensor;
-use crate::params::{fill, gradients, to_dtype};
+use crate::params::{fill, gradients, inference, is_running, to_dtype};
 
 /// Values and, where asked for, gradients of a run.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct Outcome {
     pub gradients: Vec<(String, Option<TensorData>)>,
 }
 
-/// A module with formula parameters and inputs.
+/// A module with formula parameters and inputs, as at inference: running statistics, no random draws.
 pub struct Subject {
     /// What reports call it.
     pub name: String,
@@ -41,12 +41,13 @@ impl Subject {
         init: impl Fn(&Device) -> M + Clone + 'static,
         run: impl Fn(&M, &Device, DType) -> Vec<Tensor<3>> + Clone + 'static,
     ) -> Self {
+        let init = move |device: &Device| fill(inference(init(device)), PARAMETER_SEED);
         Self {
             name: name.into(),
             forward: {
                 let (init, run) = (init.clone(), run.clone());
                 Box::new(move |device, dtype| {
-                    let module = to_dtype(fill(init(device), PARAMETER_SEED), dtype);
+                    let module = to_dtype(init(device), dtype);
                     let values = run(&module, device, dtype);
                     Outcome {
                         values: values.into_iter().map(Tensor::into_data).collect(),
@@ -58,7 +59,7 @@ impl Subject {
                 let (init, run) = (init.clone(), run.clone());
                 Box::new(move |device| {
                     let device = device.clone().autodiff();
-                    let module = fill(init(&device), PARAMETER_SEED);
+                    let module = init(&device);
                     let outputs = run(&module, &device, DType::F32);
                     let values = outputs
                         .iter()
@@ -73,11 +74,11 @@ impl Subject {
             },
             directional: Box::new(move |device| {
                 let autodiff = device.clone().autodiff();
-                let module = to_dtype(fill(init(&autodiff), PARAMETER_SEED), DType::F64);
+                let module = to_dtype(init(&autodiff), DType::F64);
                 let grads = loss(run(&module, &autodiff, DType::F64)).backward();
                 let predicted = dot_direction(gradients(&module, &grads));
                 let at = |step: f64| {
-                    let module = to_dtype(fill(init(device), PARAMETER_SEED), DType::F64);
+                    let module = to_dtype(init(device), DType::F64);
                     loss(run(&nudge(module, step), device, DType::F64)).into_scalar::<f64>()
                 };
                 (predicted, (at(STEP) - at(-STEP)) / (2.0 * STEP))
@@ -135,9 +136,17 @@ fn nudge<M: Module>(module: M, step: f64) -> M {
     struct Nudge {
         step: f64,
         seed: u64,
+        name: String,
     }
     impl ModuleMapper for Nudge {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            name.clone_into(&mut self.name);
+        }
+
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            if is_running(&self.name) {
+                return param;
+            }
             let seed = self.seed;
             self.seed += 1;
             param.map(|value| {
@@ -149,6 +158,7 @@ fn nudge<M: Module>(module: M, step: f64) -> M {
     module.map(&mut Nudge {
         step,
         seed: DIRECTION_SEED,
+        name: String::new(),
     })
 }
 

@@ -74,6 +74,16 @@ pub enum Error {
         /// The ratio.
         got: f64,
     },
+    /// A number outside its range.
+    #[error("{what}: expected {expected}, got {got}")]
+    Range {
+        /// Which number.
+        what: &'static str,
+        /// The range, in words.
+        expected: String,
+        /// Its value.
+        got: f64,
+    },
     /// Two shapes that should agree do not.
     #[error("{what}: expected {expected:?}, got {got:?}")]
     Shape {

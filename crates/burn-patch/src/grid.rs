@@ -76,6 +76,39 @@ impl Window {
         })
     }
 
+    /// The windows of two steps one after another: this over the image, `next` over its grid.
+    ///
+    /// The receptive field `k = k₁ + s₁(k₂ − 1)`, step `s₁s₂` and padding `p₁ + s₁p₂` of two convolutions
+    /// (Araujo et al., [Computing receptive fields](https://distill.pub/2019/computing-receptive-fields/), 2019).
+    /// Since `⌊⌊x/a⌋/b⌋ = ⌊x/(ab)⌋`, it has as many rows and columns as the two steps. The remainder is left
+    /// unread ([`Remainder::Floor`]).
+    ///
+    /// ```
+    /// use burn_patch::grid::Window;
+    ///
+    /// let half = Window::symmetric([3, 3], [2, 2], [1, 1]);
+    /// let quarter = half.then(&half);
+    /// assert_eq!((quarter.kernel, quarter.stride, quarter.pad_before), ([7, 7], [4, 4], [3, 3]));
+    /// ```
+    #[must_use]
+    pub fn then(&self, next: &Self) -> Self {
+        let along =
+            |step: fn(&Self, &Self, usize) -> usize| [0, 1].map(|axis| step(self, next, axis));
+        Self {
+            kernel: along(|one, two, axis| {
+                one.kernel[axis] + one.stride[axis] * two.kernel[axis].saturating_sub(1)
+            }),
+            stride: along(|one, two, axis| one.stride[axis] * two.stride[axis]),
+            pad_before: along(|one, two, axis| {
+                one.pad_before[axis] + one.stride[axis] * two.pad_before[axis]
+            }),
+            pad_after: along(|one, two, axis| {
+                one.pad_after[axis] + one.stride[axis] * two.pad_after[axis]
+            }),
+            remainder: Remainder::Floor,
+        }
+    }
+
     /// The grid of windows over an image of `size` (`[height, width]` in pixels).
     ///
     /// Per axis `⌊(H + p − k)/s⌋ + 1` windows, with `p` the padding of both sides together
@@ -270,6 +303,25 @@ mod tests {
                         "k {kernel} s {stride} h {height}"
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn two_steps_have_the_grid_of_their_composition() {
+        let steps = [(3, 2, 1), (7, 4, 3), (2, 2, 0), (3, 1, 1), (1, 3, 0)]
+            .map(|(k, s, p)| Window::symmetric([k, 2], [s, 1], [p, 0]));
+        for (one, two) in steps
+            .iter()
+            .flat_map(|one| steps.iter().map(move |two| (one, two)))
+        {
+            for height in 7..40 {
+                let middle = one.layout([height, 9]).unwrap();
+                let Ok(end) = two.layout([middle.rows, middle.cols]) else {
+                    continue;
+                };
+                let composed = one.then(two).layout([height, 9]).unwrap();
+                assert_eq!([composed.rows, composed.cols], [end.rows, end.cols]);
             }
         }
     }

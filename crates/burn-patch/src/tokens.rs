@@ -135,6 +135,11 @@ impl Tokens {
         self.source.is_none() && self.boxes_px.is_none()
     }
 
+    /// Whether tokens have places of their own instead of their grid cell's.
+    pub fn is_off_grid(&self) -> bool {
+        self.boxes_px.is_some()
+    }
+
     /// Marks padding of a ragged batch: `valid` is `[batch, tokens]`.
     #[must_use]
     pub fn with_valid(mut self, valid: Tensor<2, Bool>) -> Self {

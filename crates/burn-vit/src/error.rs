@@ -31,6 +31,11 @@ pub enum Error {
     /// A patch of one value has no variance to normalise by.
     #[error("normalised targets need at least 2 values per patch, got 1; use Target::Pixels")]
     SingleValue,
+    /// Tokens that have no cell of their own to be masked and predicted.
+    #[error(
+        "reconstruction needs an embedding with one token per grid cell, got one whose tokens lie off the grid"
+    )]
+    OffGrid,
     /// Overlapping windows whose steps do not tile the image, so a decoder has no patches to predict.
     #[error(
         "reconstruction needs steps that tile the image: expected {expected:?} px, got an image of {got:?} px"

@@ -111,13 +111,16 @@ impl MaeConfig {
     /// # Errors
     ///
     /// The encoder's errors, decoder heads or positions that do not fit its width, a mask ratio out
-    /// of range, and [`Error::Untiled`].
+    /// of range, [`Error::OffGrid`] and [`Error::Untiled`].
     pub fn try_init<E: PatchEmbed + Module>(
         &self,
         embed: E,
         device: &Device,
     ) -> Result<Mae<E>, Error> {
         RandomMask::try_new(self.mask_ratio)?;
+        if !embed.keeps_grid() {
+            return Err(Error::OffGrid);
+        }
         let grid = embed.layout(self.encoder.image)?;
         let patch = grid.window.stride;
         let tiled = [grid.rows * patch[0], grid.cols * patch[1]];

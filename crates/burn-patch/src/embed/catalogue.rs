@@ -82,6 +82,14 @@ macro_rules! catalogue {
                 match self { $(Self::$variant(embed) => embed.layout(size),)* }
             }
 
+            fn tokens(&self, size: [usize; 2]) -> Result<usize, Error> {
+                match self { $(Self::$variant(embed) => embed.tokens(size),)* }
+            }
+
+            fn keeps_grid(&self) -> bool {
+                match self { $(Self::$variant(embed) => embed.keeps_grid(),)* }
+            }
+
             fn forward(&self, images: Tensor<4>) -> Tokens {
                 match self { $(Self::$variant(embed) => embed.forward(images),)* }
             }

@@ -27,12 +27,28 @@ pub trait PatchEmbed {
     fn dim(&self) -> usize;
 
     /// The grid that [`forward`](Self::forward) gives for images of `size` (`[height, width]` in
-    /// pixels), without running it.
+    /// pixels), without running it. Where tokens [lie off the grid](Self::keeps_grid), it is the finest grid
+    /// that they may take their places from.
     ///
     /// # Errors
     ///
     /// If it cannot embed such images.
     fn layout(&self, size: [usize; 2]) -> Result<PatchGrid, Error>;
+
+    /// How many tokens [`forward`](Self::forward) gives per image of `size`, padding included.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`layout`](Self::layout).
+    fn tokens(&self, size: [usize; 2]) -> Result<usize, Error> {
+        Ok(self.layout(size)?.tokens())
+    }
+
+    /// Whether there is one token per cell of the grid, in row-major order, whatever the image: a feature map,
+    /// which an MAE can mask and restore.
+    fn keeps_grid(&self) -> bool {
+        true
+    }
 
     /// Embeds images.
     ///
@@ -41,7 +57,7 @@ pub trait PatchEmbed {
     /// With the text of [`layout`](Self::layout)'s error, or if the channels differ.
     fn forward(&self, images: Tensor<4>) -> Tokens;
 
-    /// Embeds only the cells `[batch, kept]` of the grid.
+    /// Embeds only the cells `[batch, kept]` of the grid, or, off the grid, the tokens of that index.
     ///
     /// The same tokens as `forward(images).select(cells)`; a variant that can, projects those alone.
     ///

@@ -1,7 +1,7 @@
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Int, Tensor};
 
-use crate::grid::PatchGrid;
+use crate::grid::{PatchGrid, Window};
 use crate::ops::{project_cells, project_patches};
 
 /// Projects the windows of `grid` with a convolution's parameters: all, or those at `cells`
@@ -18,4 +18,28 @@ pub(super) fn project(
         None => project_patches(images, weight, bias, grid),
         Some(cells) => project_cells(images, weight, bias, cells, grid),
     }
+}
+
+/// A step inside an embedding: the convolution as a map again, `[batch, dim, rows, cols]`.
+///
+/// The sizes were checked by the embedding's `layout`.
+pub(super) fn convolve(proj: &Conv2d, map: Tensor<4>, window: &Window) -> Tensor<4> {
+    let [batch, _, height, width] = map.dims();
+    let grid = window
+        .layout([height, width])
+        .unwrap_or_else(|error| panic!("{error}"));
+    let tokens = project(proj, map, None, &grid);
+    let [_, _, dim] = tokens.dims();
+    to_map(tokens, [batch, dim, grid.rows, grid.cols])
+}
+
+/// Row-major tokens as a map.
+pub(super) fn to_map(tokens: Tensor<3>, shape: [usize; 4]) -> Tensor<4> {
+    tokens.swap_dims(1, 2).reshape(shape)
+}
+
+/// A map as row-major tokens.
+pub(super) fn to_tokens(map: Tensor<4>) -> Tensor<3> {
+    let [batch, dim, rows, cols] = map.dims();
+    map.reshape([batch, dim, rows * cols]).swap_dims(1, 2)
 }

@@ -5,8 +5,10 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
-use super::add_by_cell;
+use super::add;
+use super::place::{cell_coordinates, interpolate};
 use crate::grid::nonzero;
+use crate::ops::gather_rows;
 use crate::{Error, Tokens};
 
 /// Configuration of [`LearnedPosition`].
@@ -40,7 +42,8 @@ pub struct LearnedPositionConfig {
 /// # Departures
 ///
 /// Tokens that know which cell they came from get that cell's position, so adding before or after
-/// masking is the same. Grids of another size are refused, not interpolated.
+/// masking is the same. Tokens off the grid get the table's value at their centre, bilinearly. Grids of
+/// another size are refused, not interpolated.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -121,7 +124,18 @@ impl LearnedPosition {
             0 => table,
             prefix => table.slice_dim(1, prefix..),
         };
-        add_by_cell(tokens, patches, prefix)
+        let patches = if tokens.is_off_grid() {
+            interpolate(patches, self.grid, cell_coordinates(&tokens))
+        } else {
+            match tokens.source() {
+                Some(source) => {
+                    let [_, cells, dim] = patches.dims();
+                    gather_rows(patches.expand([tokens.batch(), cells, dim]), source)
+                }
+                None => patches,
+            }
+        };
+        add(tokens, patches, prefix)
     }
 
     /// The rows for prefix tokens, `[1, prefix, dim]`.
@@ -155,6 +169,30 @@ mod tests {
             .into_embeddings()
             .into_data()
             .assert_eq(&before.into_embeddings().into_data(), true);
+    }
+
+    #[test]
+    fn a_token_off_the_grid_gets_the_table_at_its_center() {
+        let device = Device::flex();
+        let position = LearnedPositionConfig::new([2, 3], 4).init(&device);
+        // Over the four cells at the left, whose centres lie at 1 and 3.
+        let boxes = Tensor::from_floats([[[2.0, 2.0, 4.0, 4.0]], [[1.0, 5.0, 2.0, 2.0]]], &device);
+        let index = Tensor::from_ints([[0], [2]], &device);
+        let moved = tokens(&device).select(index).with_boxes_px(boxes);
+        let table = position.pos_embed.val();
+        let rows = |cells: &[i32]| {
+            let cells = Tensor::<1, burn::tensor::Int>::from_ints(cells, &device);
+            table.clone().select(1, cells).mean_dim(1)
+        };
+        let want = Tensor::cat(alloc::vec![rows(&[0, 1, 3, 4]), rows(&[2])], 0);
+        position
+            .forward(moved)
+            .into_embeddings()
+            .into_data()
+            .assert_approx_eq(
+                &want.into_data(),
+                burn::tensor::Tolerance::<f32>::rel_abs(1e-5, 1e-6),
+            );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Adds position to tokens, by place: one file per encoding. Never sees pixels.
 
 mod learned;
+mod place;
 mod sincos;
 
 use alloc::vec;
@@ -11,7 +12,6 @@ pub use learned::{LearnedPosition, LearnedPositionConfig};
 pub use sincos::{SinCosDialect, SinCosPosition, SinCosPositionConfig, sincos_table};
 
 use crate::Tokens;
-use crate::ops::gather_rows;
 
 /// An additive position encoding chosen at run time.
 #[derive(Module, Debug)]
@@ -45,19 +45,10 @@ impl AnyPosition {
     }
 }
 
-/// Adds `table` (`[1, cells, dim]`, a row per grid cell) to the patch tokens and `prefix`
-/// (`[1, placed, dim]`) to the first prefix tokens; prefix tokens beyond them get none.
-fn add_by_cell(tokens: Tokens, table: Tensor<3>, prefix: Option<Tensor<3>>) -> Tokens {
-    assert!(
-        tokens.source().is_some() || tokens.is_regular(),
-        "positions by cell need tokens that lie on the grid"
-    );
-    let (batch, count, dim) = (tokens.batch(), tokens.prefix(), tokens.dim());
-    let [_, cells, _] = table.dims();
-    let patches = match tokens.source() {
-        Some(source) => gather_rows(table.expand([batch, cells, dim]), source),
-        None => table,
-    };
+/// Adds `patches` (`[1 or batch, tokens, dim]`) to the patch tokens and `prefix` (`[1, placed, dim]`) to the
+/// first prefix tokens; prefix tokens beyond them get none.
+fn add(tokens: Tokens, patches: Tensor<3>, prefix: Option<Tensor<3>>) -> Tokens {
+    let (count, dim) = (tokens.prefix(), tokens.dim());
     let [rows, ..] = patches.dims();
     let device = patches.device();
     let row = |count| Tensor::zeros([rows, count, dim], (&device, patches.dtype()));

@@ -6,8 +6,10 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::add_by_cell;
+use super::add;
+use super::place::cell_coordinates;
 use crate::grid::nonzero;
+use crate::ops::gather_rows;
 use crate::{Error, Tokens};
 
 /// Which library's arrangement: order of the axes, of sine and cosine, and spacing of the frequencies.
@@ -46,7 +48,7 @@ pub struct SinCosPositionConfig {
 ///
 /// # Shapes
 ///
-/// - tokens of width `dim`, on any grid
+/// - tokens of width `dim`, on any grid or off it
 /// - the same tokens; prefix tokens unchanged (MAE's class token has position 0)
 ///
 /// # Equation
@@ -100,19 +102,85 @@ impl SinCosPosition {
             dim,
             "the tokens' dim and the position table's"
         );
+        let dtype = tokens.embeddings().dtype();
+        if tokens.is_off_grid() {
+            let waves = waves_at(cell_coordinates(&tokens), dim, self.dialect);
+            return add(tokens, waves.cast(dtype), None);
+        }
         let table = if grid == self.grid {
             self.table.clone()
         } else {
             table_tensor(grid, dim, self.dialect, &self.table.device())
                 .unwrap_or_else(|error| panic!("{error}"))
         };
-        let dtype = tokens.embeddings().dtype();
-        add_by_cell(tokens, table.cast(dtype), None)
+        let table = match tokens.source() {
+            Some(source) => gather_rows(
+                table.expand([tokens.batch(), grid[0] * grid[1], dim]),
+                source,
+            ),
+            None => table,
+        };
+        add(tokens, table.cast(dtype), None)
     }
 }
 
+/// Row or column.
+#[derive(Clone, Copy)]
+enum Axis {
+    Y,
+    X,
+}
+
 /// Sine or cosine.
-type Wave = fn(f64) -> f64;
+#[derive(Clone, Copy)]
+enum Wave {
+    Sin,
+    Cos,
+}
+
+/// The four quarters of a row of the table.
+fn quarters(dialect: SinCosDialect) -> [(Axis, Wave); 4] {
+    use Axis::{X, Y};
+    use Wave::{Cos, Sin};
+    match dialect {
+        SinCosDialect::Mae | SinCosDialect::BigVision => [(X, Sin), (X, Cos), (Y, Sin), (Y, Cos)],
+        SinCosDialect::RowsFirst => [(Y, Sin), (Y, Cos), (X, Sin), (X, Cos)],
+        SinCosDialect::Timm => [(Y, Sin), (X, Sin), (Y, Cos), (X, Cos)],
+    }
+}
+
+/// `ωᵢ` of one axis.
+fn frequencies(dim: usize, dialect: SinCosDialect) -> Vec<f64> {
+    let quarter = dim / 4;
+    let last = match dialect {
+        SinCosDialect::BigVision => (quarter - 1).max(1),
+        _ => quarter,
+    };
+    (0..quarter)
+        .map(|i| f64::powf(10_000.0, -(i as f64) / last as f64))
+        .collect()
+}
+
+/// The waves at fractional places (`[rows, tokens, 1]` each), `[rows, tokens, dim]`.
+fn waves_at([y, x]: [Tensor<3>; 2], dim: usize, dialect: SinCosDialect) -> Tensor<3> {
+    let frequencies: Vec<f32> = frequencies(dim, dialect)
+        .iter()
+        .map(|&omega| omega as f32)
+        .collect();
+    let omega = Tensor::from_data(TensorData::new(frequencies, [1, 1, dim / 4]), &y.device());
+    let [y, x] = [y, x].map(|place| place * omega.clone());
+    let quarters = quarters(dialect).map(|(axis, wave)| {
+        let angle = match axis {
+            Axis::Y => y.clone(),
+            Axis::X => x.clone(),
+        };
+        match wave {
+            Wave::Sin => angle.sin(),
+            Wave::Cos => angle.cos(),
+        }
+    });
+    Tensor::cat(quarters.to_vec(), 2)
+}
 
 fn table_tensor(
     grid: [usize; 2],
@@ -152,32 +220,18 @@ pub fn sincos_table(
             got: dim,
         });
     }
-    let quarter = dim / 4;
-    let last = match dialect {
-        SinCosDialect::BigVision => (quarter - 1).max(1),
-        _ => quarter,
-    };
-    let frequencies: Vec<f64> = (0..quarter)
-        .map(|i| f64::powf(10_000.0, -(i as f64) / last as f64))
-        .collect();
-    let wave = |position: usize, function: Wave| {
-        frequencies
-            .iter()
-            .map(move |omega| function(position as f64 * omega) as f32)
-    };
+    let frequencies = frequencies(dim, dialect);
     let mut table = Vec::with_capacity(grid[0] * grid[1] * dim);
     for (y, x) in (0..grid[0]).flat_map(|y| (0..grid[1]).map(move |x| (y, x))) {
-        let quarters: [(usize, Wave); 4] = match dialect {
-            SinCosDialect::Mae | SinCosDialect::BigVision => {
-                [(x, f64::sin), (x, f64::cos), (y, f64::sin), (y, f64::cos)]
-            }
-            SinCosDialect::RowsFirst => {
-                [(y, f64::sin), (y, f64::cos), (x, f64::sin), (x, f64::cos)]
-            }
-            SinCosDialect::Timm => [(y, f64::sin), (x, f64::sin), (y, f64::cos), (x, f64::cos)],
-        };
-        for (position, function) in quarters {
-            table.extend(wave(position, function));
+        for (axis, wave) in quarters(dialect) {
+            let place = match axis {
+                Axis::Y => y as f64,
+                Axis::X => x as f64,
+            };
+            table.extend(frequencies.iter().map(|omega| match wave {
+                Wave::Sin => (place * omega).sin() as f32,
+                Wave::Cos => (place * omega).cos() as f32,
+            }));
         }
     }
     Ok(table)
@@ -200,6 +254,30 @@ mod tests {
                 let norm: f32 = row.iter().map(|value| value * value).sum();
                 assert!((norm - 8.0).abs() < 1e-5, "{dialect:?}: {norm}");
             }
+        }
+    }
+
+    #[test]
+    fn a_box_over_a_cell_has_that_cells_position() {
+        let device = Device::flex();
+        let grid = crate::grid::Window::patch([2, 4], Default::default())
+            .layout([6, 12])
+            .unwrap();
+        let tokens = Tokens::from_grid(Tensor::zeros([1, 9, 16], &device), grid);
+        for dialect in [
+            SinCosDialect::Mae,
+            SinCosDialect::BigVision,
+            SinCosDialect::Timm,
+        ] {
+            let position = SinCosPositionConfig::new([3, 3], 16)
+                .with_dialect(dialect)
+                .init(&device);
+            let boxed = tokens.clone().with_boxes_px(tokens.boxes_px());
+            let [on, off] = [tokens.clone(), boxed].map(|tokens| position.forward(tokens));
+            off.into_embeddings().into_data().assert_approx_eq(
+                &on.into_embeddings().into_data(),
+                burn::tensor::Tolerance::<f32>::rel_abs(1e-5, 1e-6),
+            );
         }
     }
 
