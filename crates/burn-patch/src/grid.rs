@@ -260,6 +260,16 @@ impl PatchGrid {
         [along(0, row), along(1, col)]
     }
 
+    /// Whether there is padding on any side.
+    pub fn is_padded(&self) -> bool {
+        let Window {
+            pad_before,
+            pad_after,
+            ..
+        } = self.window;
+        [pad_before, pad_after] != [[0, 0]; 2]
+    }
+
     /// Whether the windows neither overlap nor skip pixels and start at the image's corner.
     pub fn is_partition(&self) -> bool {
         self.window.kernel == self.window.stride && self.window.pad_before == [0, 0]

@@ -8,6 +8,7 @@ use super::PatchEmbed;
 use super::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use super::overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig};
 use crate::grid::PatchGrid;
+use crate::ops::PixelOrder;
 use crate::{Error, Tokens};
 
 /// A line of the catalogue.
@@ -92,6 +93,10 @@ macro_rules! catalogue {
 
             fn forward(&self, images: Tensor<4>) -> Tokens {
                 match self { $(Self::$variant(embed) => embed.forward(images),)* }
+            }
+
+            fn forward_bytes(&self, bytes: Tensor<4, Int>, order: PixelOrder) -> Tokens {
+                match self { $(Self::$variant(embed) => embed.forward_bytes(bytes, order),)* }
             }
 
             fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {

@@ -1,14 +1,15 @@
 //! Non-overlapping linear patch embedding.
 
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, LayerNorm};
 use burn::tensor::{Device, Int, Tensor};
 
-use super::projection::project;
-use super::{PatchEmbed, PatchNorm, expect_layout};
+use super::projection::project_filled;
+use super::{Normalization, PatchEmbed, PatchNorm, expect_layout_of};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::ops::{Images, PixelOrder};
 use crate::{Error, Tokens};
 
 /// Configuration of [`LinearPatchEmbed`].
@@ -75,6 +76,8 @@ pub struct LinearPatchEmbed {
     pub proj: Conv2d,
     /// Normalisation after it.
     pub norm: Option<LayerNorm>,
+    /// What padding holds after [`fold_normalization`](Self::fold_normalization), `[channels]`; zeros if absent.
+    pub fill: Option<Param<Tensor<1>>>,
     #[module(skip)]
     remainder: Remainder,
 }
@@ -101,6 +104,7 @@ impl LinearPatchEmbedConfig {
         Ok(LinearPatchEmbed {
             proj,
             norm: self.norm.init(self.dim, device),
+            fill: None,
             remainder: self.remainder,
         })
     }
@@ -117,6 +121,47 @@ impl LinearPatchEmbedConfig {
 }
 
 impl LinearPatchEmbed {
+    /// The same embedding for pictures that are not normalised yet: mean and standard deviation move into weight
+    /// and bias, and padding takes the mean, which is what zero meant.
+    ///
+    /// ```
+    /// use burn::tensor::{DType, Device, Tensor, TensorData};
+    /// use burn_patch::embed::{LinearPatchEmbedConfig, Normalization, PatchEmbed};
+    /// use burn_patch::ops::PixelOrder;
+    ///
+    /// let device = Device::flex();
+    /// let embed = LinearPatchEmbedConfig::for_stride([4, 4], 3, 16).init(&device);
+    /// let embed = embed.fold_normalization(&Normalization::imagenet().for_bytes()).unwrap();
+    /// let photo = TensorData::new(vec![128u8; 8 * 12 * 3], [1, 8, 12, 3]);
+    /// let photo = Tensor::from_data(photo, (&device, DType::U8));
+    /// let tokens = embed.forward_bytes(photo, PixelOrder::ChannelsLast);
+    /// assert_eq!(tokens.embeddings().dims(), [1, 6, 16]);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for another number of channels, [`Error::Range`] for a standard deviation that is not
+    /// positive.
+    pub fn fold_normalization(self, normalization: &Normalization) -> Result<Self, Error> {
+        let (proj, fill) = normalization.fold(self.proj)?;
+        Ok(Self {
+            proj,
+            fill: Some(fill),
+            ..self
+        })
+    }
+
+    fn embed(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout_of(self, images.dims());
+        let embeddings =
+            project_filled(&self.proj, self.fill.as_ref(), images, cells.clone(), &grid);
+        let embeddings = self.finish(embeddings);
+        match cells {
+            None => Tokens::from_grid(embeddings, grid),
+            Some(cells) => Tokens::from_cells(embeddings, grid, cells),
+        }
+    }
+
     fn finish(&self, embeddings: Tensor<3>) -> Tensor<3> {
         match &self.norm {
             Some(norm) => norm.forward(embeddings),
@@ -139,15 +184,15 @@ impl PatchEmbed for LinearPatchEmbed {
     }
 
     fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let embeddings = project(&self.proj, images, None, &grid);
-        Tokens::from_grid(self.finish(embeddings), grid)
+        self.embed(images.into(), None)
+    }
+
+    fn forward_bytes(&self, bytes: Tensor<4, Int>, order: PixelOrder) -> Tokens {
+        self.embed(Images::Bytes(bytes, order), None)
     }
 
     fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let embeddings = project(&self.proj, images, Some(cells.clone()), &grid);
-        Tokens::from_cells(self.finish(embeddings), grid, cells)
+        self.embed(images.into(), Some(cells))
     }
 }
 

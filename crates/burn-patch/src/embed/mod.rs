@@ -3,6 +3,7 @@
 mod catalogue;
 mod flat_order;
 mod linear;
+mod normalization;
 mod overlap;
 mod patch_norm;
 mod projection;
@@ -12,10 +13,12 @@ use burn::tensor::{Int, Tensor};
 pub use catalogue::{AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, EmbeddingInfo};
 pub use flat_order::{FlatOrder, patchify, unpatchify};
 pub use linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
+pub use normalization::Normalization;
 pub use overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig, OverlapPreset};
 pub use patch_norm::PatchNorm;
 
 use crate::grid::PatchGrid;
+use crate::ops::{Images, PixelOrder};
 use crate::{Error, Tokens};
 
 /// A module that turns images `[batch, channels, height, width]` into tokens. It adds no positions.
@@ -57,6 +60,21 @@ pub trait PatchEmbed {
     /// With the text of [`layout`](Self::layout)'s error, or if the channels differ.
     fn forward(&self, images: Tensor<4>) -> Tokens;
 
+    /// Embeds what a decoder gives: bytes, or other integers, in `order`. They are taken as the numbers that they
+    /// are, `0..255`: the embedding must expect those, as after `fold_normalization` with
+    /// [`Normalization::for_bytes`].
+    ///
+    /// A variant that can, reads the bytes without making pictures of floats.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    fn forward_bytes(&self, bytes: Tensor<4, Int>, order: PixelOrder) -> Tokens {
+        let device = bytes.device();
+        let dtype = Tensor::<1>::empty([0], &device).dtype();
+        self.forward(Images::Bytes(bytes, order).into_floats(dtype))
+    }
+
     /// Embeds only the cells `[batch, kept]` of the grid, or, off the grid, the tokens of that index.
     ///
     /// The same tokens as `forward(images).select(cells)`; a variant that can, projects those alone.
@@ -71,7 +89,14 @@ pub trait PatchEmbed {
 
 /// The layout of `images`, or a panic with the error's text.
 fn expect_layout(embed: &impl PatchEmbed, images: &Tensor<4>) -> PatchGrid {
-    let [_, channels, height, width] = images.dims();
+    expect_layout_of(embed, images.dims())
+}
+
+/// The layout of images `[batch, channels, height, width]`, or a panic with the error's text.
+fn expect_layout_of(
+    embed: &impl PatchEmbed,
+    [_, channels, height, width]: [usize; 4],
+) -> PatchGrid {
     check_channels(embed.channels(), channels)
         .and_then(|()| embed.layout([height, width]))
         .unwrap_or_else(|error| panic!("{error}"))

@@ -1,23 +1,33 @@
+use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Int, Tensor};
 
 use crate::grid::{PatchGrid, Window};
-use crate::ops::{project_cells, project_patches};
+use crate::ops::{Images, project_pixels};
 
 /// Projects the windows of `grid` with a convolution's parameters: all, or those at `cells`
 /// (`[batch, kept]`) alone.
 pub(super) fn project(
     proj: &Conv2d,
-    images: Tensor<4>,
+    images: impl Into<Images>,
+    cells: Option<Tensor<2, Int>>,
+    grid: &PatchGrid,
+) -> Tensor<3> {
+    project_filled(proj, None, images.into(), cells, grid)
+}
+
+/// As [`project`], with the padding's value per channel, if it is not zero.
+pub(super) fn project_filled(
+    proj: &Conv2d,
+    fill: Option<&Param<Tensor<1>>>,
+    images: Images,
     cells: Option<Tensor<2, Int>>,
     grid: &PatchGrid,
 ) -> Tensor<3> {
     let weight = proj.weight.val();
     let bias = proj.bias.as_ref().map(|bias| bias.val());
-    match cells {
-        None => project_patches(images, weight, bias, grid),
-        Some(cells) => project_cells(images, weight, bias, cells, grid),
-    }
+    let fill = fill.map(|fill| fill.val());
+    project_pixels(images, weight, bias, fill, cells, grid)
 }
 
 /// A step inside an embedding: the convolution as a map again, `[batch, dim, rows, cols]`.

@@ -3,18 +3,26 @@
 use alloc::vec::Vec;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::{IndexingUpdateOp, Shape, Slice, TensorData};
+use burn::tensor::{DType, IndexingUpdateOp, Shape, Slice, TensorData};
 
-use super::{Bias, Cells, ParameterGrads};
+use super::{Bias, Cells, Fill, ParameterGrads, Pixels};
 use crate::grid::PatchGrid;
 
 pub(crate) fn patch_windows<B: Backend>(
     images: FloatTensor<B>,
     grid: &PatchGrid,
 ) -> FloatTensor<B> {
+    filled_windows::<B>(images, Fill::Zeros, grid)
+}
+
+fn filled_windows<B: Backend>(
+    images: FloatTensor<B>,
+    fill: Fill<B>,
+    grid: &PatchGrid,
+) -> FloatTensor<B> {
     let [batch, channels, ..] = dims::<_, 4>(&images);
     let [kh, kw] = grid.window.kernel;
-    let aligned = align::<B>(images, grid);
+    let aligned = align::<B>(images, fill, grid);
     // [batch, channels, rows·kh, cols·kw] → [batch, rows, cols, channels, kh, kw]
     let split = B::float_reshape(
         aligned,
@@ -47,14 +55,16 @@ pub(crate) fn fold_windows<B: Backend>(
 }
 
 pub(crate) fn project_patches<B: Backend>(
-    images: FloatTensor<B>,
+    images: Pixels<B>,
     weight: FloatTensor<B>,
     bias: Bias<B>,
+    fill: Fill<B>,
     cells: Cells<B>,
     grid: &PatchGrid,
 ) -> FloatTensor<B> {
     let [dim, ..] = dims::<_, 4>(&weight);
-    let windows = picked_windows::<B>(images, cells, grid);
+    let images = floats::<B>(images, weight.dtype());
+    let windows = picked_windows::<B>(images, fill, cells, grid);
     let [batch, count, _] = dims(&windows);
     let weight = B::float_transpose(flat_weight::<B>(weight));
     let mut tokens = B::float_matmul(flat_tokens::<B>(windows), weight);
@@ -88,14 +98,16 @@ pub(crate) fn images_grad<B: Backend>(
 
 pub(crate) fn parameter_grads<B: Backend>(
     grad: FloatTensor<B>,
-    images: FloatTensor<B>,
+    images: Pixels<B>,
+    fill: Fill<B>,
     cells: Cells<B>,
     grid: &PatchGrid,
 ) -> ParameterGrads<B> {
-    let [_, channels, ..] = dims::<_, 4>(&images);
+    let [_, channels, ..] = images.shape();
     let [_, _, dim] = dims::<_, 3>(&grad);
     let [kh, kw] = grid.window.kernel;
-    let windows = flat_tokens::<B>(picked_windows::<B>(images, cells, grid));
+    let images = floats::<B>(images, grad.dtype());
+    let windows = flat_tokens::<B>(picked_windows::<B>(images, fill, cells, grid));
     let grad = flat_tokens::<B>(grad);
     let weight = B::float_matmul(B::float_transpose(grad.clone()), windows);
     ParameterGrads {
@@ -104,13 +116,25 @@ pub(crate) fn parameter_grads<B: Backend>(
     }
 }
 
+/// `[batch, channels, height, width]` of type `dtype`.
+pub(crate) fn floats<B: Backend>(images: Pixels<B>, dtype: DType) -> FloatTensor<B> {
+    match images {
+        Pixels::Floats(images) => images,
+        Pixels::BytesChannelsFirst(images) => B::int_into_float(images, dtype.into()),
+        Pixels::BytesChannelsLast(images) => {
+            B::float_permute(B::int_into_float(images, dtype.into()), &[0, 3, 1, 2])
+        }
+    }
+}
+
 /// The windows at `cells`, `[batch, kept, values]`.
 fn picked_windows<B: Backend>(
     images: FloatTensor<B>,
+    fill: Fill<B>,
     cells: Cells<B>,
     grid: &PatchGrid,
 ) -> FloatTensor<B> {
-    let windows = patch_windows::<B>(images, grid);
+    let windows = filled_windows::<B>(images, fill, grid);
     match cells {
         Cells::All => windows,
         Cells::Picked(cells) => {
@@ -129,8 +153,8 @@ fn row_index<B: Backend>(cells: IntTensor<B>, values: usize) -> IntTensor<B> {
 
 /// Pads, crops and, where windows overlap or skip, repeats pixels, so that windows lie side by side:
 /// `[batch, channels, rows·kh, cols·kw]`.
-fn align<B: Backend>(images: FloatTensor<B>, grid: &PatchGrid) -> FloatTensor<B> {
-    let padded = pad::<B>(images, grid);
+fn align<B: Backend>(images: FloatTensor<B>, fill: Fill<B>, grid: &PatchGrid) -> FloatTensor<B> {
+    let padded = place::<B>(images, fill, grid.window.pad_before, padded_size(grid));
     if grid.is_partition() {
         let [batch, channels, ..] = dims::<_, 4>(&padded);
         let [kh, kw] = grid.window.kernel;
@@ -145,7 +169,7 @@ fn align<B: Backend>(images: FloatTensor<B>, grid: &PatchGrid) -> FloatTensor<B>
 fn align_adjoint<B: Backend>(aligned: FloatTensor<B>, grid: &PatchGrid) -> FloatTensor<B> {
     let [batch, channels, ..] = dims::<_, 4>(&aligned);
     let padded = if grid.is_partition() {
-        place::<B>(aligned, [0, 0], padded_size(grid))
+        place::<B>(aligned, Fill::Zeros, [0, 0], padded_size(grid))
     } else {
         (0..2).rev().fold(aligned, |aligned, axis| {
             let mut shape = dims::<_, 4>(&aligned);
@@ -181,13 +205,10 @@ fn padded_size(grid: &PatchGrid) -> [usize; 2] {
     [0, 1].map(|axis| window.pad_before[axis] + grid.size[axis] + window.pad_after[axis])
 }
 
-fn pad<B: Backend>(images: FloatTensor<B>, grid: &PatchGrid) -> FloatTensor<B> {
-    place::<B>(images, grid.window.pad_before, padded_size(grid))
-}
-
-/// Puts `tensor` at `offset` into zeros of `size`, cropping what does not fit.
+/// Puts `tensor` at `offset` into `fill` of `size`, cropping what does not fit.
 fn place<B: Backend>(
     tensor: FloatTensor<B>,
+    fill: Fill<B>,
     offset: [usize; 2],
     size: [usize; 2],
 ) -> FloatTensor<B> {
@@ -197,18 +218,24 @@ fn place<B: Backend>(
     }
     let fits = [0, 1].map(|axis| [height, width][axis].min(size[axis] - offset[axis]));
     let tensor = crop::<B>(tensor, [batch, channels, fits[0], fits[1]]);
-    let zeros = B::float_zeros(
-        Shape::new([batch, channels, size[0], size[1]]),
-        &tensor.device(),
-        tensor.dtype().into(),
-    );
+    let whole = Shape::new([batch, channels, size[0], size[1]]);
+    let background = match fill {
+        Fill::Zeros => B::float_zeros(whole, &tensor.device(), tensor.dtype().into()),
+        Fill::Channels(values) => {
+            let values = B::float_cast(values, tensor.dtype().into());
+            B::float_expand(
+                B::float_reshape(values, Shape::new([1, channels, 1, 1])),
+                whole,
+            )
+        }
+    };
     let inner = [
         0..batch,
         0..channels,
         offset[0]..offset[0] + fits[0],
         offset[1]..offset[1] + fits[1],
     ];
-    B::float_slice_assign(zeros, &inner.map(Slice::from), tensor)
+    B::float_slice_assign(background, &inner.map(Slice::from), tensor)
 }
 
 fn crop<B: Backend>(tensor: FloatTensor<B>, shape: [usize; 4]) -> FloatTensor<B> {

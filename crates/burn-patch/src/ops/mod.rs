@@ -15,8 +15,8 @@ mod layer_ops;
 mod patch_ops;
 
 pub use functions::{
-    attention, fold_windows, gather_rows, gelu, layer_norm, linear, patch_windows, project_cells,
-    project_patches,
+    Images, PixelOrder, attention, fold_windows, gather_rows, gelu, layer_norm, linear,
+    patch_windows, project_cells, project_patches, project_pixels,
 };
 pub use layer_ops::{LayerGrads, LayerOps, NormGrads};
-pub use patch_ops::{Bias, Cells, ParameterGrads, PatchGrads, PatchOps};
+pub use patch_ops::{Bias, Cells, Fill, ParameterGrads, PatchGrads, PatchOps, Pixels};

@@ -1,5 +1,5 @@
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, ExtensionType, backend_extension};
+use burn::backend::{Backend, ExtensionType, TensorMetadata, backend_extension};
 
 use super::composed;
 use crate::grid::PatchGrid;
@@ -21,6 +21,40 @@ impl<B: Backend> Bias<B> {
             Self::Present(bias) => Some(bias),
         }
     }
+}
+
+/// What a batch of images is made of, in the form that crosses Burn's dispatch boundary.
+#[derive(ExtensionType, Debug, Clone)]
+pub enum Pixels<B: Backend> {
+    /// Numbers `[batch, channels, height, width]`.
+    Floats(FloatTensor<B>),
+    /// Bytes, or other integers, `[batch, channels, height, width]`.
+    BytesChannelsFirst(IntTensor<B>),
+    /// Bytes, or other integers, `[batch, height, width, channels]`, as decoders give them.
+    BytesChannelsLast(IntTensor<B>),
+}
+
+impl<B: Backend> Pixels<B> {
+    /// `[batch, channels, height, width]`.
+    pub fn shape(&self) -> [usize; 4] {
+        match self {
+            Self::Floats(images) => images.shape().dims(),
+            Self::BytesChannelsFirst(images) => images.shape().dims(),
+            Self::BytesChannelsLast(images) => {
+                let [batch, height, width, channels] = images.shape().dims();
+                [batch, channels, height, width]
+            }
+        }
+    }
+}
+
+/// What padding is filled with, in the form that crosses Burn's dispatch boundary.
+#[derive(ExtensionType, Debug, Clone)]
+pub enum Fill<B: Backend> {
+    /// Zeros.
+    Zeros,
+    /// A value per channel, `[channels]`.
+    Channels(FloatTensor<B>),
 }
 
 /// Which cells of the grid to project.
@@ -55,15 +89,16 @@ pub trait PatchOps: Backend {
     }
 
     /// Projects windows: weight `[dim, channels, kh, kw]`, bias `[dim]`, result `[batch, tokens, dim]`,
-    /// or `[batch, kept, dim]` for picked cells.
+    /// or `[batch, kept, dim]` for picked cells, in the weight's type.
     fn project_patches(
-        images: FloatTensor<Self>,
+        #[extension_type] images: Pixels<Self>,
         weight: FloatTensor<Self>,
         #[extension_type] bias: Bias<Self>,
+        #[extension_type] fill: Fill<Self>,
         #[extension_type] cells: Cells<Self>,
         grid: PatchGrid,
     ) -> FloatTensor<Self> {
-        composed::project_patches::<Self>(images, weight, bias, cells, &grid)
+        composed::project_patches::<Self>(images, weight, bias, fill, cells, &grid)
     }
 }
 
@@ -92,10 +127,11 @@ pub trait PatchGrads: Backend {
     /// Gradients with respect to weight and bias.
     fn parameter_grads(
         grad: FloatTensor<Self>,
-        images: FloatTensor<Self>,
+        images: Pixels<Self>,
+        fill: Fill<Self>,
         cells: Cells<Self>,
         grid: PatchGrid,
     ) -> ParameterGrads<Self> {
-        composed::parameter_grads::<Self>(grad, images, cells, &grid)
+        composed::parameter_grads::<Self>(grad, images, fill, cells, &grid)
     }
 }

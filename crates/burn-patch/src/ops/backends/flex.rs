@@ -22,6 +22,10 @@ impl<T: Element + Pod> Host<T> for Flex {
         tensor.to_contiguous()
     }
 
+    fn bytes(tensor: &FlexTensor) -> Option<&[u8]> {
+        tensor.as_slice()
+    }
+
     fn integers(tensor: FlexTensor) -> Vec<i64> {
         let values = tensor.into_data().try_to_vec_as();
         values.expect("an integer tensor")

@@ -34,6 +34,13 @@ macro_rules! host {
                 }
             }
 
+            fn bytes(tensor: &NdArrayTensor) -> Option<&[u8]> {
+                match tensor {
+                    NdArrayTensor::U8(array) => array.view().to_slice(),
+                    _ => None,
+                }
+            }
+
             fn integers(tensor: NdArrayTensor) -> Vec<i64> {
                 match tensor {
                     NdArrayTensor::I64(array) => array.view().iter().copied().collect(),

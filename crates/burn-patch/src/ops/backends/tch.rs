@@ -6,22 +6,25 @@ use burn::backend::{LibTorch, TensorMetadata};
 use burn::tensor::Shape;
 
 use crate::grid::PatchGrid;
-use crate::ops::{Bias, Cells, LayerGrads, LayerOps, PatchGrads, PatchOps, composed};
+use crate::ops::{Bias, Cells, Fill, LayerGrads, LayerOps, PatchGrads, PatchOps, Pixels, composed};
 
 impl PatchOps for LibTorch {
     fn project_patches(
-        images: FloatTensor<Self>,
+        images: Pixels<Self>,
         weight: FloatTensor<Self>,
         bias: Bias<Self>,
+        fill: Fill<Self>,
         cells: Cells<Self>,
         grid: PatchGrid,
     ) -> FloatTensor<Self> {
         let window = &grid.window;
         let picked = matches!(cells, Cells::Picked(_));
-        if picked || window.pad_before != window.pad_after {
-            return composed::project_patches::<Self>(images, weight, bias, cells, &grid);
+        let filled = matches!(fill, Fill::Channels(_)) && grid.is_padded();
+        if picked || filled || window.pad_before != window.pad_after {
+            return composed::project_patches::<Self>(images, weight, bias, fill, cells, &grid);
         }
-        let batch = images.shape()[0];
+        let [batch, ..] = images.shape();
+        let images = composed::floats::<Self>(images, weight.dtype());
         let dim = weight.shape()[0];
         let options = ConvOptions::new(window.stride, window.pad_before, [1, 1], 1);
         let features = Self::conv2d(images, weight, bias.into_option(), options);

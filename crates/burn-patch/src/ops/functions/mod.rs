@@ -3,6 +3,7 @@
 mod attention;
 mod gather_rows;
 mod gelu;
+mod images;
 mod layer_norm;
 mod linear;
 mod patch_windows;
@@ -11,7 +12,8 @@ mod project_patches;
 pub use attention::attention;
 pub use gather_rows::gather_rows;
 pub use gelu::gelu;
+pub use images::{Images, PixelOrder};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use patch_windows::{fold_windows, patch_windows};
-pub use project_patches::{project_cells, project_patches};
+pub use project_patches::{project_cells, project_patches, project_pixels};

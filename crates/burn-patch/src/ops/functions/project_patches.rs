@@ -2,7 +2,7 @@ use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor};
 
 use crate::grid::PatchGrid;
-use crate::ops::{Bias, Cells, PatchOps};
+use crate::ops::{Bias, Cells, Fill, Images, PatchOps};
 
 /// Projects every window of `grid` to a token.
 ///
@@ -25,7 +25,7 @@ pub fn project_patches(
     bias: Option<Tensor<1>>,
     grid: &PatchGrid,
 ) -> Tensor<3> {
-    project(images, weight, bias, Cells::All, grid)
+    project_pixels(images.into(), weight, bias, None, None, grid)
 }
 
 /// Projects the windows of `grid` at `cells` alone, in that order.
@@ -48,35 +48,48 @@ pub fn project_cells(
     cells: Tensor<2, Int>,
     grid: &PatchGrid,
 ) -> Tensor<3> {
-    let [batch, ..] = images.dims();
-    let [lists, _] = cells.dims();
-    assert_eq!(lists, batch, "lists of cells and images");
-    project(
-        images,
-        weight,
-        bias,
-        Cells::Picked(cells.into_dispatch()),
-        grid,
-    )
+    project_pixels(images.into(), weight, bias, None, Some(cells), grid)
 }
 
-fn project(
-    images: Tensor<4>,
+/// The general form of [`project_patches`] and [`project_cells`]: numbers or bytes, any padding.
+///
+/// # Shapes
+///
+/// - images as [`Images`] says; weight `[dim, channels, kh, kw]`, bias `[dim]`
+/// - fill `[channels]`: what padding holds instead of zeros. No gradient flows to it.
+/// - cells `[batch, kept]`: the windows to project; none: all of them
+/// - result `[batch, tokens or kept, dim]` in the weight's type
+///
+/// On Flex and NdArray, bytes are converted while windows are gathered: no picture of floats is ever made.
+///
+/// # Panics
+///
+/// As [`project_cells`], and if there is not one fill per channel.
+pub fn project_pixels(
+    images: Images,
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
-    cells: Cells<Dispatch>,
+    fill: Option<Tensor<1>>,
+    cells: Option<Tensor<2, Int>>,
     grid: &PatchGrid,
 ) -> Tensor<3> {
-    let [_, channels, height, width] = images.dims();
+    let [batch, channels, height, width] = images.dims();
     let [dim, ..] = weight.dims();
     let [kh, kw] = grid.window.kernel;
     assert_eq!([height, width], grid.size, "image size and the grid's");
     assert_eq!(weight.dims(), [dim, channels, kh, kw], "weight");
+    if let Some(fill) = &fill {
+        assert_eq!(fill.dims(), [channels], "fill");
+    }
+    if let Some(cells) = &cells {
+        assert_eq!(cells.dims()[0], batch, "lists of cells and images");
+    }
     Tensor::from_dispatch(<Dispatch as PatchOps>::project_patches(
-        images.into_dispatch(),
+        images.into_pixels(),
         weight.into_dispatch(),
         bias.map_or(Bias::Absent, |bias| Bias::Present(bias.into_dispatch())),
-        cells,
+        fill.map_or(Fill::Zeros, |fill| Fill::Channels(fill.into_dispatch())),
+        cells.map_or(Cells::All, |cells| Cells::Picked(cells.into_dispatch())),
         *grid,
     ))
 }

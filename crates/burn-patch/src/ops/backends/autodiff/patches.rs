@@ -10,7 +10,7 @@ use burn::backend::{Autodiff, Backend};
 
 use super::register;
 use crate::grid::PatchGrid;
-use crate::ops::{Bias, Cells, PatchGrads, PatchOps};
+use crate::ops::{Bias, Cells, Fill, PatchGrads, PatchOps, Pixels};
 
 impl<B: Backend + PatchOps + PatchGrads, C: CheckpointStrategy> PatchOps for Autodiff<B, C> {
     fn patch_windows(images: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {
@@ -38,38 +38,82 @@ impl<B: Backend + PatchOps + PatchGrads, C: CheckpointStrategy> PatchOps for Aut
     }
 
     fn project_patches(
-        images: FloatTensor<Self>,
+        images: Pixels<Self>,
         weight: FloatTensor<Self>,
         bias: Bias<Self>,
+        fill: Fill<Self>,
         cells: Cells<Self>,
         grid: PatchGrid,
     ) -> FloatTensor<Self> {
-        let cells = match cells {
-            Cells::All => Cells::All,
-            Cells::Picked(cells) => Cells::Picked(cells),
+        let rest = Rest {
+            fill: match fill {
+                Fill::Zeros => Fill::Zeros,
+                Fill::Channels(values) => Fill::Channels(values.into_primitive()),
+            },
+            cells: match cells {
+                Cells::All => Cells::All,
+                Cells::Picked(cells) => Cells::Picked(cells),
+            },
+            grid,
+        };
+        let bytes = match images {
+            Pixels::Floats(images) => {
+                return match bias {
+                    Bias::Absent => {
+                        let nodes = [images.node(), weight.node()];
+                        project::<B, C, 2>(nodes, Images::Tracked(images), weight, None, rest)
+                    }
+                    Bias::Present(bias) => {
+                        let nodes = [images.node(), weight.node(), bias.node()];
+                        project::<B, C, 3>(nodes, Images::Tracked(images), weight, Some(bias), rest)
+                    }
+                };
+            }
+            Pixels::BytesChannelsFirst(bytes) => Pixels::BytesChannelsFirst(bytes),
+            Pixels::BytesChannelsLast(bytes) => Pixels::BytesChannelsLast(bytes),
         };
         match bias {
             Bias::Absent => {
-                let nodes = [images.node(), weight.node()];
-                project::<B, C, 2>(nodes, images, weight, Bias::Absent, cells, grid)
+                project::<B, C, 1>([weight.node()], Images::Bytes(bytes), weight, None, rest)
             }
             Bias::Present(bias) => {
-                let nodes = [images.node(), weight.node(), bias.node()];
-                let bias = Bias::Present(bias.into_primitive());
-                project::<B, C, 3>(nodes, images, weight, bias, cells, grid)
+                let nodes = [weight.node(), bias.node()];
+                project::<B, C, 2>(nodes, Images::Bytes(bytes), weight, Some(bias), rest)
             }
         }
     }
 }
 
-fn project<B: Backend + PatchOps + PatchGrads, C: CheckpointStrategy, const N: usize>(
-    nodes: [NodeGuard; N],
-    images: FloatTensor<Autodiff<B, C>>,
-    weight: FloatTensor<Autodiff<B, C>>,
-    bias: Bias<B>,
+/// Images on the way forward: a node of the tape, or bytes, which have no gradient.
+enum Images<B: Backend, C: CheckpointStrategy> {
+    Tracked(FloatTensor<Autodiff<B, C>>),
+    Bytes(Pixels<B>),
+}
+
+/// What the backward pass needs besides tensors of the tape.
+#[derive(Debug, Clone)]
+struct Rest<B: Backend> {
+    fill: Fill<B>,
     cells: Cells<B>,
     grid: PatchGrid,
+}
+
+fn project<B: Backend + PatchOps + PatchGrads, C: CheckpointStrategy, const N: usize>(
+    nodes: [NodeGuard; N],
+    images: Images<B, C>,
+    weight: FloatTensor<Autodiff<B, C>>,
+    bias: Option<FloatTensor<Autodiff<B, C>>>,
+    rest: Rest<B>,
 ) -> FloatTensor<Autodiff<B, C>> {
+    let bias = bias.map_or(Bias::Absent, |bias| Bias::Present(bias.into_primitive()));
+    let forward = |images: Images<B, C>, weight: FloatTensor<Autodiff<B, C>>, rest: Rest<B>| {
+        let images = match images {
+            Images::Tracked(images) => Pixels::Floats(images.into_primitive()),
+            Images::Bytes(bytes) => bytes,
+        };
+        let weight = weight.into_primitive();
+        B::project_patches(images, weight, bias, rest.fill, rest.cells, rest.grid)
+    };
     match ProjectPatches
         .prepare::<C>(nodes)
         .compute_bound()
@@ -77,19 +121,16 @@ fn project<B: Backend + PatchOps + PatchGrads, C: CheckpointStrategy, const N: u
     {
         OpsKind::Tracked(mut prep) => {
             let state = ProjectState {
-                images: prep.checkpoint(&images),
+                images: match &images {
+                    Images::Tracked(images) => Saved::Node(prep.checkpoint(images)),
+                    Images::Bytes(bytes) => Saved::Bytes(bytes.clone()),
+                },
                 weight: prep.checkpoint(&weight),
-                cells: cells.clone(),
-                grid,
+                rest: rest.clone(),
             };
-            let (images, weight) = (images.into_primitive(), weight.into_primitive());
-            let tokens = B::project_patches(images, weight, bias, cells, grid);
-            prep.finish(state, tokens)
+            prep.finish(state, forward(images, weight, rest))
         }
-        OpsKind::UnTracked(prep) => {
-            let (images, weight) = (images.into_primitive(), weight.into_primitive());
-            prep.finish(B::project_patches(images, weight, bias, cells, grid))
-        }
+        OpsKind::UnTracked(prep) => prep.finish(forward(images, weight, rest)),
     }
 }
 
@@ -124,15 +165,21 @@ impl<B: Backend + PatchOps> Backward<B, 1> for FoldWindows {
 #[derive(Debug)]
 struct ProjectPatches;
 
+/// Images on the way back.
 #[derive(Debug, Clone)]
-struct ProjectState<B: Backend> {
-    images: NodeId,
-    weight: NodeId,
-    cells: Cells<B>,
-    grid: PatchGrid,
+enum Saved<B: Backend> {
+    Node(NodeId),
+    Bytes(Pixels<B>),
 }
 
-/// Parents: images, weight and, for `N = 3`, bias.
+#[derive(Debug, Clone)]
+struct ProjectState<B: Backend> {
+    images: Saved<B>,
+    weight: NodeId,
+    rest: Rest<B>,
+}
+
+/// Parents: images unless they are bytes, weight, and bias if there is one.
 impl<B: Backend + PatchGrads, const N: usize> Backward<B, N> for ProjectPatches {
     type State = ProjectState<B>;
 
@@ -142,21 +189,29 @@ impl<B: Backend + PatchGrads, const N: usize> Backward<B, N> for ProjectPatches 
         grads: &mut Gradients,
         checkpointer: &mut Checkpointer,
     ) {
-        let state = ops.state;
+        let ProjectState {
+            images,
+            weight,
+            rest,
+        } = ops.state;
         let grad = grads.consume::<B>(&ops.node);
-        let images: FloatTensor<B> = checkpointer.retrieve_node_output(state.images);
-        let weight: FloatTensor<B> = checkpointer.retrieve_node_output(state.weight);
-        if let Some(node) = &ops.parents[0] {
-            let grad = B::images_grad(grad.clone(), weight, state.cells.clone(), state.grid);
-            grads.register::<B>(node.id, grad);
-        }
-        let nodes = [1, 2].map(|parent| Some(ops.parents.get(parent)?.as_ref()?.id));
+        let weight: FloatTensor<B> = checkpointer.retrieve_node_output(weight);
+        let mut parents = ops.parents.iter();
+        let images = match images {
+            Saved::Bytes(bytes) => bytes,
+            Saved::Node(id) => {
+                let images = checkpointer.retrieve_node_output(id);
+                if let Some(Some(node)) = parents.next() {
+                    let grad = B::images_grad(grad.clone(), weight, rest.cells.clone(), rest.grid);
+                    grads.register::<B>(node.id, grad);
+                }
+                Pixels::Floats(images)
+            }
+        };
+        let nodes = [parents.next(), parents.next()].map(|node| Some(node?.as_ref()?.id));
         if nodes != [None, None] {
-            register::<B>(
-                grads,
-                nodes,
-                B::parameter_grads(grad, images, state.cells, state.grid),
-            );
+            let found = B::parameter_grads(grad, images, rest.fill, rest.cells, rest.grid);
+            register::<B>(grads, nodes, found);
         }
     }
 }

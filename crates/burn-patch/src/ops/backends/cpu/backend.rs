@@ -1,5 +1,5 @@
 /// The operations for a backend that is `Host<f32>` and `Host<f64>`: those types by the kernels here,
-/// others by the composed defaults.
+/// half precision projected in single, what is left by the composed defaults.
 macro_rules! cpu_backend {
     ($backend:ty) => {
         const _: () = {
@@ -9,8 +9,8 @@ macro_rules! cpu_backend {
             use $crate::grid::PatchGrid;
             use $crate::ops::backends::cpu::{layers, patches};
             use $crate::ops::{
-                Bias, Cells, LayerGrads, LayerOps, NormGrads, ParameterGrads,
-                PatchGrads, PatchOps, composed, composed_layers,
+                Bias, Cells, Fill, LayerGrads, LayerOps, NormGrads, ParameterGrads,
+                PatchGrads, PatchOps, Pixels, composed, composed_layers,
             };
 
             /// `$fast` with the tensor's type as `$float`, `$default` for types without kernels.
@@ -32,15 +32,16 @@ macro_rules! cpu_backend {
 
             impl PatchOps for $backend {
                 fn project_patches(
-                    images: FloatTensor<Self>,
+                    images: Pixels<Self>,
                     weight: FloatTensor<Self>,
                     bias: Bias<Self>,
+                    fill: Fill<Self>,
                     cells: Cells<Self>,
                     grid: PatchGrid,
                 ) -> FloatTensor<Self> {
-                    by_float!(images,
-                        T => patches::project_patches::<Self, T>(images, weight, bias, cells, &grid),
-                        _ => composed::project_patches::<Self>(images, weight, bias, cells, &grid))
+                    by_float!(weight,
+                        T => patches::project_patches::<Self, T>(images, weight, bias, fill, cells, &grid),
+                        _ => patches::project_in_single::<Self>(images, weight, bias, fill, cells, &grid))
                 }
             }
 
@@ -58,13 +59,14 @@ macro_rules! cpu_backend {
 
                 fn parameter_grads(
                     grad: FloatTensor<Self>,
-                    images: FloatTensor<Self>,
+                    images: Pixels<Self>,
+                    fill: Fill<Self>,
                     cells: Cells<Self>,
                     grid: PatchGrid,
                 ) -> ParameterGrads<Self> {
                     by_float!(grad,
-                        T => patches::parameter_grads::<Self, T>(grad, images, cells, &grid),
-                        _ => composed::parameter_grads::<Self>(grad, images, cells, &grid))
+                        T => patches::parameter_grads::<Self, T>(grad, images, fill, cells, &grid),
+                        _ => composed::parameter_grads::<Self>(grad, images, fill, cells, &grid))
                 }
             }
 

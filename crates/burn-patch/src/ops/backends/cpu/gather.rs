@@ -2,13 +2,43 @@ use core::ops::Range;
 
 use super::Real;
 use super::block::add;
-use crate::grid::PatchGrid;
+use super::vectorized::vectorized;
+use crate::grid::{PatchGrid, Window};
+
+/// A value of a picture as it lies in memory, to be computed with as `T`.
+pub(super) trait Pixel<T>: Copy + Sync {
+    fn copy(pixels: &[Self], values: &mut [T]);
+}
+
+impl<T: Real> Pixel<T> for T {
+    #[inline(always)]
+    fn copy(pixels: &[T], values: &mut [T]) {
+        values.copy_from_slice(pixels);
+    }
+}
+
+impl<T: Real> Pixel<T> for u8 {
+    #[inline(always)]
+    fn copy(pixels: &[u8], values: &mut [T]) {
+        for (value, &pixel) in values.iter_mut().zip(pixels) {
+            *value = T::of_byte(pixel);
+        }
+    }
+}
+
+/// Pictures, where their windows lie, and what stands where a window reaches over the border.
+pub(super) struct Source<'a, S, T> {
+    pub(super) windows: Windows,
+    pub(super) pixels: &'a [S],
+    /// A window of padding; zeros if absent.
+    pub(super) padding: Option<Vec<T>>,
+}
 
 /// The windows to read from a batch of images.
-pub(super) struct Windows<'a> {
+pub(super) struct Windows {
     pub(super) batch: usize,
     pub(super) channels: usize,
-    pub(super) grid: &'a PatchGrid,
+    pub(super) grid: PatchGrid,
     /// Cells `[batch, kept]` of the grid; all of them if absent.
     pub(super) cells: Option<Vec<usize>>,
 }
@@ -20,10 +50,33 @@ struct Place {
     x: isize,
 }
 
-impl Windows<'_> {
+impl Windows {
     /// Windows of all images together.
     pub(super) fn count(&self) -> usize {
         self.batch * self.per_image()
+    }
+
+    /// The same windows over pictures whose channels lie innermost, as one channel of a picture that many times
+    /// as wide. Values of a window then come in the order (row, column, channel).
+    pub(super) fn interleaved(self) -> Self {
+        let widen = |[vertical, horizontal]: [usize; 2]| [vertical, horizontal * self.channels];
+        let window = self.grid.window;
+        let window = Window {
+            kernel: widen(window.kernel),
+            stride: widen(window.stride),
+            pad_before: widen(window.pad_before),
+            pad_after: widen(window.pad_after),
+            ..window
+        };
+        Self {
+            channels: 1,
+            grid: PatchGrid {
+                size: widen(self.grid.size),
+                window,
+                ..self.grid
+            },
+            ..self
+        }
     }
 
     /// Values per window.
@@ -45,43 +98,6 @@ impl Windows<'_> {
         }
     }
 
-    /// Copies the windows of `range` from `images` into the rows of `buffer`, zeros where padding is.
-    pub(super) fn gather<T: Real>(&self, images: &[T], range: Range<usize>, buffer: &mut [T]) {
-        // A run's length known at compile time makes its copy two or three moves.
-        match self.grid.window.kernel[1] {
-            1 => self.gather_runs::<T, 1>(images, range, buffer),
-            2 => self.gather_runs::<T, 2>(images, range, buffer),
-            3 => self.gather_runs::<T, 3>(images, range, buffer),
-            4 => self.gather_runs::<T, 4>(images, range, buffer),
-            7 => self.gather_runs::<T, 7>(images, range, buffer),
-            8 => self.gather_runs::<T, 8>(images, range, buffer),
-            14 => self.gather_runs::<T, 14>(images, range, buffer),
-            16 => self.gather_runs::<T, 16>(images, range, buffer),
-            _ => self.gather_runs::<T, 0>(images, range, buffer),
-        }
-    }
-
-    /// `KW` is the window's width, 0 if it is known only at run time.
-    fn gather_runs<T: Real, const KW: usize>(
-        &self,
-        images: &[T],
-        range: Range<usize>,
-        buffer: &mut [T],
-    ) {
-        for (window, out) in range.zip(buffer.chunks_exact_mut(self.len())) {
-            let place = self.place(window);
-            let image = &images[place.image * self.pixels()..][..self.pixels()];
-            if self.lies_inside(&place) {
-                self.copy_inside::<T, KW>(image, &place, out);
-            } else {
-                out.fill(T::default());
-                self.for_clipped_runs(&place, |pixels, values| {
-                    out[values].copy_from_slice(&image[pixels]);
-                });
-            }
-        }
-    }
-
     /// Adds windows, the rows of `values` that start at `first`, back to one image: the adjoint of
     /// gathering.
     pub(super) fn scatter<T: Real>(&self, values: &[T], first: usize, image: &mut [T]) {
@@ -92,21 +108,8 @@ impl Windows<'_> {
         }
     }
 
-    fn copy_inside<T: Real, const KW: usize>(&self, image: &[T], place: &Place, out: &mut [T]) {
-        let [height, width] = self.grid.size;
-        let [kh, kw] = self.grid.window.kernel;
-        let kw = if KW == 0 { kw } else { KW };
-        let first = place.y as usize * width + place.x as usize;
-        let mut runs = out.chunks_exact_mut(kw);
-        for channel in 0..self.channels {
-            let plane = &image[channel * height * width + first..];
-            for (row, run) in runs.by_ref().take(kh).enumerate() {
-                run.copy_from_slice(&plane[row * width..][..kw]);
-            }
-        }
-    }
-
     /// Calls `visit` with the part of each run that lies in the image, as pixels and as values.
+    #[inline(always)]
     fn for_clipped_runs(&self, place: &Place, mut visit: impl FnMut(Range<usize>, Range<usize>)) {
         let [height, width] = self.grid.size;
         let [kh, kw] = self.grid.window.kernel;
@@ -129,6 +132,7 @@ impl Windows<'_> {
         }
     }
 
+    #[inline(always)]
     fn place(&self, window: usize) -> Place {
         let per_image = self.per_image();
         let cell = match &self.cells {
@@ -144,6 +148,7 @@ impl Windows<'_> {
         }
     }
 
+    #[inline(always)]
     fn lies_inside(&self, place: &Place) -> bool {
         let [height, width] = self.grid.size;
         let [kh, kw] = self.grid.window.kernel;
@@ -151,6 +156,67 @@ impl Windows<'_> {
             && place.x >= 0
             && place.y as usize + kh <= height
             && place.x as usize + kw <= width
+    }
+}
+
+impl<S: Pixel<T>, T: Real> Source<'_, S, T> {
+    /// Copies the windows of `range` into the rows of `buffer`.
+    pub(super) fn gather(&self, range: Range<usize>, buffer: &mut [T]) {
+        // A run's length known at compile time makes its copy two or three moves.
+        match self.windows.grid.window.kernel[1] {
+            1 => self.gather_runs::<1>(range, buffer),
+            2 => self.gather_runs::<2>(range, buffer),
+            3 => self.gather_runs::<3>(range, buffer),
+            4 => self.gather_runs::<4>(range, buffer),
+            7 => self.gather_runs::<7>(range, buffer),
+            8 => self.gather_runs::<8>(range, buffer),
+            14 => self.gather_runs::<14>(range, buffer),
+            16 => self.gather_runs::<16>(range, buffer),
+            48 => self.gather_runs::<48>(range, buffer),
+            _ => self.gather_runs::<0>(range, buffer),
+        }
+    }
+
+    /// `KW` is the window's width, 0 if it is known only at run time.
+    fn gather_runs<const KW: usize>(&self, range: Range<usize>, buffer: &mut [T]) {
+        let windows = &self.windows;
+        vectorized(
+            #[inline(always)]
+            || {
+                let rows = buffer.chunks_exact_mut(windows.len());
+                for (window, out) in range.clone().zip(rows) {
+                    let place = windows.place(window);
+                    let image = &self.pixels[place.image * windows.pixels()..][..windows.pixels()];
+                    if windows.lies_inside(&place) {
+                        self.copy_inside::<KW>(image, &place, out);
+                    } else {
+                        match &self.padding {
+                            Some(padding) => out.copy_from_slice(padding),
+                            None => out.fill(T::default()),
+                        }
+                        windows.for_clipped_runs(&place, |pixels, values| {
+                            S::copy(&image[pixels], &mut out[values]);
+                        });
+                    }
+                }
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn copy_inside<const KW: usize>(&self, image: &[S], place: &Place, out: &mut [T]) {
+        let windows = &self.windows;
+        let [height, width] = windows.grid.size;
+        let [kh, kw] = windows.grid.window.kernel;
+        let kw = if KW == 0 { kw } else { KW };
+        let first = place.y as usize * width + place.x as usize;
+        let mut runs = out.chunks_exact_mut(kw);
+        for channel in 0..windows.channels {
+            let plane = &image[channel * height * width + first..];
+            for (row, run) in runs.by_ref().take(kh).enumerate() {
+                S::copy(&plane[row * width..][..kw], run);
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@ use rayon::prelude::*;
 
 use super::Real;
 use super::block::{LANES, add, block_windows, blocks, multiply, shared_block_windows, tasks};
-use super::gather::Windows;
+use super::gather::{Pixel, Source, Windows};
 
 /// Gradients of weight `[dim, values]` and bias `[dim]`.
 pub(super) struct ParameterGrads<T> {
@@ -14,13 +14,12 @@ pub(super) struct ParameterGrads<T> {
 /// `∂W = ∂Tᵀ·X` and `∂b = Σ ∂T` from the tokens' gradient `[windows, dim]`: all threads gather a block
 /// together, then each multiplies it for its rows of the weight, so the sums run in one order
 /// however many threads there are.
-pub(super) fn parameter_grads<T: Real>(
-    windows: &Windows<'_>,
-    images: &[T],
+pub(super) fn parameter_grads<S: Pixel<T>, T: Real>(
+    source: &Source<'_, S, T>,
     grad: &[T],
     dim: usize,
 ) -> ParameterGrads<T> {
-    let (count, len) = (windows.count(), windows.len());
+    let (count, len) = (source.windows.count(), source.windows.len());
     let tasks = tasks(count * len * dim);
     let block = shared_block_windows::<T>(count, len);
     let rows = dim.div_ceil(tasks).next_multiple_of(LANES);
@@ -33,7 +32,7 @@ pub(super) fn parameter_grads<T: Real>(
         let shares = buffer.par_chunks_mut(share * len).enumerate();
         shares.for_each(|(index, buffer)| {
             let first = part.start + index * share;
-            windows.gather(images, first..first + buffer.len() / len, buffer);
+            source.gather(first..first + buffer.len() / len, buffer);
         });
         let gathered = MatRef::from_row_major_slice(buffer, part.len(), len);
         let grad = &grad[part.start * dim..part.end * dim];
@@ -60,7 +59,7 @@ pub(super) fn parameter_grads<T: Real>(
 
 /// `∂images = Aᵀ(∂T·W)`, image by image, so that no two threads write to the same pixel.
 pub(super) fn images_grad<T: Real>(
-    windows: &Windows<'_>,
+    windows: &Windows,
     grad: &[T],
     weight: &[T],
     dim: usize,

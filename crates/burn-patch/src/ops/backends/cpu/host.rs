@@ -13,6 +13,9 @@ pub(in crate::ops::backends) trait Host<T>: Backend {
     /// The same tensor in row-major order.
     fn contiguous(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
 
+    /// The bytes of an integer tensor in row-major order, if it holds bytes and they lie so.
+    fn bytes(tensor: &IntTensor<Self>) -> Option<&[u8]>;
+
     /// The values of an integer tensor, in row-major order.
     fn integers(tensor: IntTensor<Self>) -> Vec<i64>;
 }

@@ -3,17 +3,16 @@ use rayon::prelude::*;
 
 use super::Real;
 use super::block::{affine, block_windows};
-use super::gather::Windows;
+use super::gather::{Pixel, Source};
 
-/// Tokens `[windows, dim]` of `images` with weight `[dim, values]` and bias `[dim]`.
-pub(super) fn project<T: Real>(
-    windows: &Windows<'_>,
-    images: &[T],
+/// Tokens `[windows, dim]` with weight `[dim, values]` and bias `[dim]`.
+pub(super) fn project<S: Pixel<T>, T: Real>(
+    source: &Source<'_, S, T>,
     weight: &[T],
     bias: Option<&[T]>,
     dim: usize,
 ) -> Vec<T> {
-    let (count, len) = (windows.count(), windows.len());
+    let (count, len) = (source.windows.count(), source.windows.len());
     let weight = MatRef::from_row_major_slice(weight, dim, len).transpose();
     let block = block_windows::<T>(count, len, dim);
     let mut tokens = vec![T::default(); count * dim];
@@ -26,7 +25,7 @@ pub(super) fn project<T: Real>(
                 let first = index * block;
                 let rows = tokens.len() / dim;
                 let buffer = &mut buffer[..rows * len];
-                windows.gather(images, first..first + rows, buffer);
+                source.gather(first..first + rows, buffer);
                 affine(tokens, buffer, weight, bias);
             },
         );

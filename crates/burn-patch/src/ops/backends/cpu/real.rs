@@ -19,6 +19,7 @@ pub(in crate::ops::backends) trait Real:
 {
     const ONE: Self;
     fn of(value: f64) -> Self;
+    fn of_byte(value: u8) -> Self;
     fn sqrt(self) -> Self;
     /// `e^(−self)` for `self ≥ 0`.
     fn exp_minus(self) -> Self;
@@ -30,6 +31,11 @@ impl Real for f32 {
     #[inline(always)]
     fn of(value: f64) -> Self {
         value as Self
+    }
+
+    #[inline(always)]
+    fn of_byte(value: u8) -> Self {
+        Self::from(value)
     }
 
     #[inline(always)]
@@ -69,6 +75,11 @@ impl Real for f64 {
     #[inline(always)]
     fn of(value: f64) -> Self {
         value
+    }
+
+    #[inline(always)]
+    fn of_byte(value: u8) -> Self {
+        Self::from(value)
     }
 
     #[inline(always)]

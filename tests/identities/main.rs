@@ -1,5 +1,7 @@
 //! Identities that hold for every embedding on every backend.
 
+mod bytes;
+
 use burn::module::Module;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::{ConvOptions, PadMode};
