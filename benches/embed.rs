@@ -8,11 +8,12 @@ mod common;
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
 use burn_patch::embed::{
-    AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, LinearPatchEmbedConfig,
+    AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, LinearPatchEmbedConfig, Normalization,
     OverlapPatchEmbedConfig, PatchEmbed,
 };
+use burn_patch::ops::PixelOrder;
 use common::{backends, group, in_turn, pictures};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
@@ -117,5 +118,42 @@ fn visible(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, forward, backward, overlap, visible);
+/// Photographs as a decoder gives them: bytes, channels innermost.
+fn bytes(criterion: &mut Criterion) {
+    let mut group = group(criterion, "from bytes, 8×224×224×3, 16×16 → 768");
+    for (backend, device) in backends() {
+        let normalization = Normalization::imagenet();
+        let embed = LinearPatchEmbedConfig::new([16, 16], 3, 768).init(&device);
+        let folded = embed.clone().fold_normalization(&normalization.for_bytes());
+        let folded = folded.expect("three channels");
+        let dtype = match device.supports_dtype(DType::U8) {
+            true => DType::U8,
+            false => DType::I32,
+        };
+        let photos: Vec<Tensor<4, Int>> = pictures([8, 224, 224, 3], &device)
+            .into_iter()
+            .map(|photo| (photo * 255.0).int().cast(dtype))
+            .collect();
+        let along =
+            |values: &[f32]| Tensor::<1>::from_floats(values, &device).reshape([1, 3, 1, 1]);
+        let (mean, std) = (along(&normalization.mean), along(&normalization.std));
+        group.bench_function(BenchmarkId::new("bytes embedded", backend), |bencher| {
+            bencher.iter(in_turn(&photos, &device, |photo| {
+                folded.forward_bytes(photo, PixelOrder::ChannelsLast)
+            }));
+        });
+        group.bench_function(
+            BenchmarkId::new("normalised, then embedded", backend),
+            |bencher| {
+                bencher.iter(in_turn(&photos, &device, |photo| {
+                    let photo = photo.float().permute([0, 3, 1, 2]) / 255.0;
+                    embed.forward((photo - mean.clone()) / std.clone())
+                }));
+            },
+        );
+    }
+    group.finish();
+}
+
+criterion_group!(benches, forward, backward, overlap, visible, bytes);
 criterion_main!(benches);

@@ -2,7 +2,10 @@
 """Ours against PyTorch + timm, pair by pair, several rounds; prints the table of ratios.
 
 Needs torch==2.9.0 and timm, and an idle machine: OpenMP's waiting threads spin.
-    benches/compare/run.py [--json FILE] [--record FILE] [--rounds N] [--threads N] [--only TEXT]
+    benches/compare/run.py [--backend NAME,..] [--json FILE] [--record FILE] [--plot FILE] [--rounds N]
+                           [--threads N] [--only TEXT]
+`--plot` needs matplotlib. Backends other than flex and ndarray are built with their cargo feature; PyTorch
+runs on the GPU where the backend does.
 """
 
 import argparse
@@ -19,10 +22,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Case: what the table calls it, iterations per round.
 CASES = {
     "linear-forward": ("16×16 → 768, forward", 15),
-    "linear-forward-backward": ("16×16 → 768, forward + dW, db", 10),
+    "linear-gradients": ("16×16 → 768, forward + dW, db", 10),
+    "linear-sum-backward": ("16×16 → 768, forward, sum, backward", 10),
     "overlap-forward": ("7×7 s4 p3 → 64, forward", 20),
-    "overlap-forward-backward": ("7×7 s4 p3 → 64, forward + dW, db", 10),
+    "overlap-gradients": ("7×7 s4 p3 → 64, forward + dW, db", 10),
+    "overlap-sum-backward": ("7×7 s4 p3 → 64, forward, sum, backward", 10),
     "visible-forward": ("16×16 → 768, visible 25 % alone", 20),
+    "bytes-forward": ("16×16 → 768 from bytes, normalised", 15),
     "train-28-4-64x4": ("train step, ViT 28²/4, dim 64 × 4, batch 128", 5),
     "train-32-4-192x6": ("train step, ViT 32²/4, dim 192 × 6, batch 64", 3),
     "train-vit-ti-16": ("train step, ViT-Ti/16 224², batch 8", 3),
@@ -45,6 +51,10 @@ class Worker:
             sys.exit(f"a worker stopped at {case}")
         return float(answer)
 
+    def stop(self):
+        self.process.stdin.close()
+        self.process.wait()
+
 
 def machine():
     info = pathlib.Path("/proc/cpuinfo")
@@ -54,72 +64,124 @@ def machine():
     return f"{model}, {os.cpu_count()} cores" + (", AVX-512" if "avx512f" in flags else "")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", help="write the ratios here as well")
-    parser.add_argument("--record", help="write a dated record here, in Markdown")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--backend", default="flex", choices=["flex", "ndarray"])
-    parser.add_argument("--only", default="", help="cases whose name contains this")
-    args = parser.parse_args()
+# The cargo feature of each backend that the default build lacks.
+FEATURES = {"wgpu": "wgpu", "cuda": "cuda", "tch": "tch", "tch-cuda": "tch"}
+# What only the CPU kernels have a door for.
+CPU_ONLY = ("linear-gradients", "overlap-gradients")
+ON_GPU = ("wgpu", "cuda", "tch-cuda")
 
+
+def build(backends):
+    features = sorted({FEATURES[name] for name in backends if name in FEATURES})
+    packages = ("tiny-mae", "burn-patch-bench")
+    asked = [f"{package}/{feature}" for feature in features for package in packages]
     # With tiny-mae, whose features are the same: cargo then builds Burn once for both.
-    subprocess.run(
-        ["cargo", "build", "--release", "-q", "-p", "tiny-mae", "-p", "burn-patch-bench", "--bins"],
-        cwd=ROOT, check=True)
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    ours = Worker([target / "release/compare-worker", args.backend], {"RAYON_NUM_THREADS": str(args.threads)})
-    peer_script = ROOT / "benches/compare/torch_worker.py"
-    peer = Worker([sys.executable, peer_script, str(args.threads), "cpu"], {"OMP_NUM_THREADS": str(args.threads)})
+    command = ["cargo", "build", "--release", "-q", "-p", "tiny-mae", "-p", "burn-patch-bench", "--bins"]
+    subprocess.run(command + (["--features", ",".join(asked)] if asked else []), cwd=ROOT, check=True)
+    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/compare-worker"
 
+
+def torch_device(backend):
+    import torch
+    return "cuda" if backend in ON_GPU and torch.cuda.is_available() else "cpu"
+
+
+def compare(args, worker, backend):
+    threads = str(args.threads)
+    env = {"RAYON_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
+    ours = Worker([worker, backend], env)
+    peer_script = ROOT / "benches/compare/torch_worker.py"
+    peer = Worker([sys.executable, peer_script, threads, torch_device(backend)], env)
     rows = []
     for case, (title, iterations) in CASES.items():
-        if args.only not in case:
+        if args.only not in case or (case in CPU_ONLY and backend not in ("flex", "ndarray")):
             continue
         pairs = []
         for turn in range(args.rounds):
             order = [ours, peer] if turn % 2 == 0 else [peer, ours]
-            times = {worker: worker.measure(case, iterations) for worker in order}
+            times = {side: side.measure(case, iterations) for side in order}
             pairs.append((times[ours], times[peer]))
         ratios = sorted(mine / theirs for mine, theirs in pairs)
-        rows.append({
-            "case": case, "title": title,
+        row = {
+            "backend": backend, "case": case, "title": title,
             "ours_ms": statistics.median(mine for mine, _ in pairs),
             "peer_ms": statistics.median(theirs for _, theirs in pairs),
             "ratio": statistics.median(ratios), "lowest": ratios[0], "highest": ratios[-1],
-        })
-        row = rows[-1]
-        print(f"{title:<48} ours {row['ours_ms']:8.2f} ms  PyTorch {row['peer_ms']:8.2f} ms  "
+        }
+        rows.append(row)
+        print(f"{backend:<8} {title:<46} ours {row['ours_ms']:8.2f} ms  PyTorch {row['peer_ms']:8.2f} ms  "
               f"ratio {row['ratio']:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
+    ours.stop()
+    peer.stop()
+    return rows
 
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", help="write the ratios here as well")
+    parser.add_argument("--record", help="write a dated record here, in Markdown")
+    parser.add_argument("--plot", help="draw the ratios here, as PNG")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--backend", default="flex", help="one or more, with commas")
+    parser.add_argument("--only", default="", help="cases whose name contains this")
+    args = parser.parse_args()
+    backends = args.backend.split(",")
+    unknown = [name for name in backends if name not in ("flex", "ndarray", *FEATURES)]
+    if unknown:
+        parser.error(f"unknown backend {unknown[0]}; expected flex, ndarray, {', '.join(FEATURES)}")
+
+    worker = build(backends)
+    rows = [row for backend in backends for row in compare(args, worker, backend)]
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
     if args.record:
-        pathlib.Path(args.record).write_text(record(args, rows))
+        pathlib.Path(args.record).write_text(record(args, backends, rows))
+    if args.plot:
+        plot(args.plot, rows)
 
 
-def record(args, rows):
+def record(args, backends, rows):
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     import timm
     import torch
+    gpu = f"; {torch.cuda.get_device_name()}" if any(torch_device(name) == "cuda" for name in backends) else ""
     lines = [
-        f"# {args.backend} against PyTorch {torch.__version__} + timm {timm.__version__}, {datetime.date.today()}",
+        f"# {', '.join(backends)} against PyTorch {torch.__version__} + timm {timm.__version__}, {datetime.date.today()}",
         "",
-        f"{machine()}; {args.threads} threads on both sides; commit {commit}; f32; input 8×3×224×224 unless",
+        f"{machine()}{gpu}; {args.threads} threads on both sides; commit {commit}; f32; input 8×3×224×224 unless",
         f"said; {args.rounds} rounds in turn, the median of each round's iterations; ratio ours / PyTorch, its",
         "median and its range over the rounds. Where PyTorch has two ways (convolution, linear), the faster counts.",
-        "",
-        "| work | ours, ms | PyTorch, ms | ratio | lowest to highest |",
-        "|---|---|---|---|---|",
     ]
-    lines += [
-        f"| {row['title']} | {row['ours_ms']:.2f} | {row['peer_ms']:.2f} | {row['ratio']:.2f} "
-        f"| {row['lowest']:.2f} to {row['highest']:.2f} |"
-        for row in rows
-    ]
+    for backend in backends:
+        lines += ["", f"## {backend}", "", "| work | ours, ms | PyTorch, ms | ratio | lowest to highest |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {row['title']} | {row['ours_ms']:.2f} | {row['peer_ms']:.2f} | {row['ratio']:.2f} "
+            f"| {row['lowest']:.2f} to {row['highest']:.2f} |"
+            for row in rows if row["backend"] == backend
+        ]
     return "\n".join(lines) + "\n"
+
+
+def plot(path, rows):
+    """Ratios as bars with their range; shorter is faster, the line is PyTorch."""
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    labels = [row["title"] if row["backend"] == rows[0]["backend"] == rows[-1]["backend"]
+              else f"{row['backend']}: {row['title']}" for row in rows][::-1]
+    ratios = [row["ratio"] for row in rows][::-1]
+    below = [row["ratio"] - row["lowest"] for row in rows][::-1]
+    above = [row["highest"] - row["ratio"] for row in rows][::-1]
+    figure, axes = plt.subplots(figsize=(9, 0.7 + 0.36 * len(rows)), layout="constrained")
+    colours = ["#2a7f62" if ratio <= 1 else "#c2603a" for ratio in ratios]
+    axes.barh(labels, ratios, xerr=[below, above], color=colours, height=0.62,
+              error_kw={"ecolor": "#333333", "capsize": 2, "linewidth": 0.9})
+    axes.axvline(1, color="#333333", linewidth=1.2)
+    axes.set_xlabel("time relative to PyTorch (median and range of the rounds); left of the line is faster")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=130)
 
 
 main()

@@ -54,7 +54,50 @@ def forward(embed):
     return step
 
 
-def forward_backward(embed):
+def gradients(embed):
+    """The gradients of weight and bias for a given gradient of the tokens."""
+    images, turn = pictures(BATCH, 3, SIDE), 0
+    with torch.no_grad():
+        grad = torch.rand_like(embed(images[0]))
+
+    def step():
+        nonlocal turn
+        turn = (turn + 1) % INPUTS
+        embed.zero_grad(set_to_none=True)
+        embed(images[turn]).backward(grad)
+
+    return step
+
+
+class Normalized(torch.nn.Module):
+    """Bytes `[batch, height, width, channels]` to normalised floats, as timm's loader does, then conv2d."""
+
+    MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+    def __init__(self, embed):
+        super().__init__()
+        self.embed = embed
+        for name, values in (("mean", self.MEAN), ("std", self.STD)):
+            self.register_buffer(name, 255 * torch.tensor(values).view(1, 3, 1, 1))
+
+    def forward(self, photo):
+        return self.embed(photo.permute(0, 3, 1, 2).float().sub_(self.mean).div_(self.std))
+
+
+def from_bytes(embed):
+    photos = [(photo * 255).to(torch.uint8) for photo in pictures(BATCH, 3, SIDE)]
+    photos, turn = [photo.permute(0, 2, 3, 1).contiguous() for photo in photos], 0
+
+    @torch.no_grad()
+    def step():
+        nonlocal turn
+        turn = (turn + 1) % INPUTS
+        embed(photos[turn])
+
+    return step
+
+
+def sum_backward(embed):
     images, turn = pictures(BATCH, 3, SIDE), 0
 
     def step():
@@ -95,11 +138,14 @@ def overlap():
 
 CASES = {
     "linear-forward": lambda: [forward(conv()), forward(Linear().to(DEVICE))],
-    "linear-forward-backward": lambda: [
-        forward_backward(conv()), forward_backward(Linear().to(DEVICE))],
+    "linear-gradients": lambda: [gradients(conv()), gradients(Linear().to(DEVICE))],
+    "linear-sum-backward": lambda: [sum_backward(conv()), sum_backward(Linear().to(DEVICE))],
     "overlap-forward": lambda: [forward(overlap())],
-    "overlap-forward-backward": lambda: [forward_backward(overlap())],
+    "overlap-gradients": lambda: [gradients(overlap())],
+    "overlap-sum-backward": lambda: [sum_backward(overlap())],
     "visible-forward": lambda: [forward(conv()), forward(Linear().to(DEVICE))],
+    "bytes-forward": lambda: [
+        from_bytes(Normalized(embed).to(DEVICE)) for embed in (conv(), Linear().to(DEVICE))],
     "train-28-4-64x4": lambda: [train(1, 28, 4, 64, 4, 4, 128)],
     "train-32-4-192x6": lambda: [train(3, 32, 4, 192, 6, 3, 64)],
     "train-vit-ti-16": lambda: [train(3, 224, 16, 192, 12, 3, 8)],

@@ -1,17 +1,26 @@
 //! Our half of the comparison with PyTorch: reads `case iterations` lines, answers with the median
 //! milliseconds of an iteration. `benches/compare/run.py` drives it.
 
+#![allow(deprecated)] // NdArray is deprecated upstream and first-class here.
+
 use std::hint::black_box;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
+use burn::backend::{Backend, Flex, NdArray};
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams};
-use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
-use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig, PatchEmbed, PatchNorm};
+use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
+use burn_patch::embed::{
+    LinearPatchEmbedConfig, Normalization, OverlapPatchEmbedConfig, PatchEmbed, PatchNorm,
+};
+use burn_patch::grid::Window;
 use burn_patch::ops::backends::device;
+use burn_patch::ops::{Bias, Cells, Fill, PatchGrads, PatchOps, PixelOrder, Pixels};
 use burn_vit::{ClassToken, Pooling, VitConfig};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -36,7 +45,7 @@ fn main() {
         let (name, iterations) = line.split_once(' ').expect("case and iterations");
         let iterations: usize = iterations.parse().expect("a number of iterations");
         if made.iter().all(|(known, _)| known != name) {
-            let mut step = case(name, &device);
+            let mut step = case(name, &backend, &device);
             (0..3).for_each(|_| step());
             made.push((name.to_owned(), step));
         }
@@ -61,14 +70,17 @@ fn median(iterations: usize, step: &mut Step) -> f64 {
     times[times.len() / 2]
 }
 
-fn case(name: &str, device: &Device) -> Step {
+fn case(name: &str, backend: &str, device: &Device) -> Step {
     let tracked = device.clone().autodiff();
     match name {
         "linear-forward" => forward(linear(device), device),
-        "linear-forward-backward" => forward_backward(linear(&tracked), &tracked),
+        "linear-gradients" => gradients(backend, [PATCH, PATCH, 0], DIM),
+        "linear-sum-backward" => sum_backward(linear(&tracked), &tracked),
         "overlap-forward" => forward(overlap(device), device),
-        "overlap-forward-backward" => forward_backward(overlap(&tracked), &tracked),
+        "overlap-gradients" => gradients(backend, [7, 4, 3], OVERLAP_DIM),
+        "overlap-sum-backward" => sum_backward(overlap(&tracked), &tracked),
         "visible-forward" => visible(device),
+        "bytes-forward" => bytes(device),
         "train-28-4-64x4" => train(&tracked, [1, 28, 4], [64, 4, 4], 128),
         "train-32-4-192x6" => train(&tracked, [3, 32, 4], [192, 6, 3], 64),
         "train-vit-ti-16" => train(&tracked, [3, 224, 16], [192, 12, 3], 8),
@@ -103,8 +115,66 @@ fn forward(embed: impl PatchEmbed + 'static, device: &Device) -> Step {
     })
 }
 
-/// The loss is the sum of the tokens, the cheapest that both sides have.
-fn forward_backward(embed: impl PatchEmbed + Module + 'static, device: &Device) -> Step {
+/// The two operations that a training step runs, for tokens' gradients that are given: what the tape calls.
+fn gradients(backend: &str, window: [usize; 3], dim: usize) -> Step {
+    match backend {
+        "flex" => gradients_on::<Flex>(window, dim),
+        "ndarray" => gradients_on::<NdArray>(window, dim),
+        other => {
+            panic!("gradients of a given gradient are measured on flex and ndarray, got {other}")
+        }
+    }
+}
+
+fn gradients_on<B>([kernel, stride, padding]: [usize; 3], dim: usize) -> Step
+where
+    B: Backend + PatchOps + PatchGrads,
+    B::Device: Default,
+{
+    let device = B::Device::default();
+    let grid = Window::symmetric([kernel; 2], [stride; 2], [padding; 2])
+        .layout([SIDE, SIDE])
+        .expect("it fits");
+    let random = |shape: &[usize]| {
+        let data = TensorData::random::<f32, _, _>(
+            shape.to_vec(),
+            Distribution::Default,
+            &mut StdRng::seed_from_u64(0),
+        );
+        B::float_from_data(data, &device)
+    };
+    let images: Vec<_> = (0..INPUTS)
+        .map(|_| random(&[BATCH, 3, SIDE, SIDE]))
+        .collect();
+    let weight = random(&[dim, 3, kernel, kernel]);
+    let bias = random(&[dim]);
+    let grad = random(&[BATCH, grid.tokens(), dim]);
+    let mut turn = 0;
+    Box::new(move || {
+        turn = (turn + 1) % INPUTS;
+        let images = || Pixels::<B>::Floats(images[turn].clone());
+        let bias = Bias::Present(bias.clone());
+        black_box(B::project_patches(
+            images(),
+            weight.clone(),
+            bias,
+            Fill::Zeros,
+            Cells::All,
+            grid,
+        ));
+        black_box(B::parameter_grads(
+            grad.clone(),
+            images(),
+            Fill::Zeros,
+            Cells::All,
+            grid,
+        ));
+        B::sync(&device).expect("the device finishes");
+    })
+}
+
+/// Through the tape. The loss is the sum of the tokens, the cheapest that both sides have.
+fn sum_backward(embed: impl PatchEmbed + Module + 'static, device: &Device) -> Step {
     let images = pictures(BATCH, 3, SIDE, device);
     let device = device.clone();
     let mut turn = 0;
@@ -130,6 +200,28 @@ fn visible(device: &Device) -> Step {
     Box::new(move || {
         turn = (turn + 1) % INPUTS;
         black_box(embed.forward_visible(images[turn].clone(), cells.clone()));
+        device.sync().expect("the device finishes");
+    })
+}
+
+/// Photographs as a decoder gives them, the normalisation folded into the weights.
+fn bytes(device: &Device) -> Step {
+    let embed = LinearPatchEmbedConfig::new([PATCH, PATCH], 3, DIM)
+        .init(device)
+        .fold_normalization(&Normalization::imagenet().for_bytes())
+        .expect("three channels");
+    let photos: Vec<Tensor<4, Int>> = (0..INPUTS)
+        .map(|_| {
+            let shape = [BATCH, SIDE, SIDE, 3];
+            let photo = Tensor::random(shape, Distribution::Uniform(0.0, 255.0), device);
+            Tensor::<4>::int(photo).cast(DType::U8)
+        })
+        .collect();
+    let device = device.clone();
+    let mut turn = 0;
+    Box::new(move || {
+        turn = (turn + 1) % INPUTS;
+        black_box(embed.forward_bytes(photos[turn].clone(), PixelOrder::ChannelsLast));
         device.sync().expect("the device finishes");
     })
 }
