@@ -1,7 +1,7 @@
 //! How do the projections compare with other libraries' in the same process?
 //!
-//! `cargo bench -p burn-patch-bench --bench peers --features tch,candle`. Every side gives contiguous
-//! tokens `[batch, tokens, dim]` and has as many threads as there are cores.
+//! `cargo bench -p burn-patch-bench --bench peers --features tch,candle`. Every side has as many threads as there
+//! are cores. On the CPU ours gives contiguous tokens `[batch, tokens, dim]`; a transposed view says so.
 
 #![allow(missing_docs)] // criterion_group! writes a public function.
 
@@ -13,7 +13,10 @@ mod common;
 #[path = "peers/libtorch.rs"]
 mod libtorch;
 
-use burn_patch::embed::{OverlapPatchEmbedConfig, PatchEmbed, PatchNorm};
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor};
+use burn_patch::embed::{OverlapPatchEmbed, OverlapPatchEmbedConfig, PatchEmbed, PatchNorm};
 use common::{backends, group, in_turn, pictures};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
@@ -25,6 +28,23 @@ struct Work {
     stride: usize,
     padding: usize,
     dim: usize,
+}
+
+impl Work {
+    fn embed(&self, device: &Device) -> OverlapPatchEmbed {
+        let [_, channels, ..] = self.images;
+        OverlapPatchEmbedConfig::new([self.kernel; 2], [self.stride; 2], channels, self.dim)
+            .with_padding(Some([self.padding; 2]))
+            .with_norm(PatchNorm::None)
+            .init(device)
+    }
+}
+
+/// `[batch, dim, rows, cols]` → `[batch, rows·cols, dim]`, a view where the backend has views.
+fn to_tokens(map: Tensor<4>) -> Tensor<3> {
+    let [batch, dim, rows, cols] = map.dims();
+    let tokens = map.reshape([batch, dim, rows * cols]).swap_dims(1, 2);
+    tokens
 }
 
 const WORKS: [Work; 4] = [
@@ -66,18 +86,19 @@ fn peers(criterion: &mut Criterion) {
     for work in &WORKS {
         let mut group = group(criterion, work.name);
         for (backend, device) in backends() {
-            let embed = OverlapPatchEmbedConfig::new(
-                [work.kernel; 2],
-                [work.stride; 2],
-                work.images[1],
-                work.dim,
-            )
-            .with_padding(Some([work.padding; 2]))
-            .with_norm(PatchNorm::None)
-            .init(&device);
             let images = pictures(work.images, &device);
+            let embed = work.embed(&device);
             group.bench_function(BenchmarkId::new("ours", backend), |bencher| {
                 bencher.iter(in_turn(&images, &device, |images| embed.forward(images)));
+            });
+            let weight = embed.proj.weight.val();
+            let bias = embed.proj.bias.as_ref().map(|bias| bias.val());
+            let options = ConvOptions::new([work.stride; 2], [work.padding; 2], [1, 1], 1);
+            group.bench_function(BenchmarkId::new("Burn's conv2d", backend), |bencher| {
+                bencher.iter(in_turn(&images, &device, |images| {
+                    let map = conv2d(images, weight.clone(), bias.clone(), options.clone());
+                    to_tokens(map)
+                }));
             });
         }
         #[cfg(feature = "tch")]
