@@ -1,19 +1,30 @@
 //! Images to tokens: one file per variant, and the catalogue of them all.
 
 mod catalogue;
+mod deformable;
 mod flat_order;
 mod linear;
+mod multires;
 mod overlap;
 mod patch_norm;
 mod projection;
+mod sampling;
+mod signal;
+mod tubelet;
 
 use burn::tensor::{Int, Tensor};
 
 pub use catalogue::{AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, EmbeddingInfo};
+pub use deformable::{
+    BoxCoder, DeformablePatchEmbed, DeformablePatchEmbedConfig, DeformablePreset,
+};
 pub use flat_order::{FlatOrder, patchify, unpatchify};
 pub use linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
+pub use multires::{CropBox, MultiresPatchEmbed, MultiresPatchEmbedConfig, random_crops};
 pub use overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig, OverlapPreset};
 pub use patch_norm::PatchNorm;
+pub use signal::{SignalPatchEmbed, SignalPatchEmbedConfig};
+pub use tubelet::{Inflation, TubeletPatchEmbed, TubeletPatchEmbedConfig, TubeletPreset};
 
 use crate::grid::PatchGrid;
 use crate::{Error, Tokens};
