@@ -86,8 +86,8 @@ pub struct BoxCoder {
 ///
 /// # Departures
 ///
-/// The reference embeds square maps of one size, and points outside the map cannot occur, since boxes are
-/// clamped. Its CUDA kernel of multi-scale deformable attention is used there as a bilinear sampler; here it is a gather.
+/// The reference embeds square maps of one size. It samples with the CUDA kernel of multi-scale deformable attention,
+/// here it is a gather that every backend has.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

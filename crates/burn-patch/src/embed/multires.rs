@@ -52,8 +52,8 @@ pub struct MultiresPatchEmbedConfig {
 /// projection and told apart by a learned embedding of their scale.
 ///
 /// No paper defines it. Crops of several sizes for one network are those of multi-crop training (Caron et al.,
-/// [SwAV](https://arxiv.org/abs/2006.09882), section 3.3), and one projection for several resolutions with places
-/// in the whole image's pixels is as in Ke et al., [MUSIQ](https://arxiv.org/abs/2108.05997), section 3.
+/// [SwAV](https://arxiv.org/abs/2006.09882)); resized copies of an image through one patch encoder, with a learned
+/// embedding of the scale, are those of Ke et al., [MUSIQ](https://arxiv.org/abs/2108.05997).
 ///
 /// # Shapes
 ///

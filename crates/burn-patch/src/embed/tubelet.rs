@@ -83,7 +83,7 @@ pub struct TubeletPatchEmbedConfig {
 /// # Equation
 ///
 /// `eᵢ = W·flatten(vᵢ) + b`, the convolution `Conv3d(V)` whose stride equals its kernel `[t, h, w]`. Here it is a
-/// 2-D projection of `channels·t` channels. For an image, `W` is summed over the frames: [`fold`](Self::fold).
+/// 2-D projection of the film strip, whose pixels have `channels·t` channels. For an image, `W` is summed over the frames: [`fold`](Self::fold).
 ///
 /// # Departures
 ///
@@ -159,7 +159,8 @@ impl TubeletPatchEmbed {
     /// A video embedding from an image embedding: the start that ViViT gives its tubelets (section 3.4;
     /// `init_embedding` in scenic's `projects/vivit/model_utils.py`).
     ///
-    /// A clip of equal frames is embedded as that image. Bias and norm are taken over.
+    /// A clip of equal frames is embedded as that image. Bias and norm are taken over; what the image's embedding
+    /// does with indivisible sizes is not, since a video's refuses them.
     ///
     /// # Errors
     ///
@@ -240,31 +241,44 @@ impl TubeletPatchEmbed {
     ///
     /// With the text of [`layout_video`](Self::layout_video)'s error, or if the channels differ.
     pub fn forward_video(&self, video: Tensor<5>) -> Tokens {
+        let (strip, grid) = self.strip(video);
+        let embeddings = project_patches(strip, self.strip_weight(), self.bias(), &grid);
+        Tokens::from_grid(self.finish(embeddings), grid)
+    }
+
+    /// Embeds only the cells `[batch, kept]` of the film strip: the same tokens as
+    /// `forward_video(video).select(cells)`.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward_video`](Self::forward_video).
+    pub fn forward_video_visible(&self, video: Tensor<5>, cells: Tensor<2, Int>) -> Tokens {
+        let (strip, grid) = self.strip(video);
+        let weight = self.strip_weight();
+        let embeddings = project_cells(strip, weight, self.bias(), cells.clone(), &grid);
+        Tokens::from_cells(self.finish(embeddings), grid, cells)
+    }
+
+    /// The video as an image of `channels·t` channels, one time below the other.
+    fn strip(&self, video: Tensor<5>) -> (Tensor<4>, PatchGrid) {
         let [batch, channels, frames, height, width] = video.dims();
-        let strip = check_channels(self.channels(), channels)
+        let grid = check_channels(self.channels(), channels)
             .and_then(|()| self.layout_video([frames, height, width]))
             .unwrap_or_else(|error| panic!("{error}"));
         let [tubelet, ..] = self.proj.kernel_size;
         let times = frames / tubelet;
-        let slices = video
+        let strip = video
             .reshape([batch, channels, times, tubelet, height, width])
-            .swap_dims(1, 2)
-            .reshape([batch * times, channels * tubelet, height, width]);
-        let grid = PatchGrid {
-            size: [height, width],
-            rows: strip.rows / times,
-            ..strip
-        };
-        let [patch_height, patch_width] = self.patch();
-        let weight = self.proj.weight.val().reshape([
-            self.dim(),
-            channels * tubelet,
-            patch_height,
-            patch_width,
-        ]);
-        let embeddings = project_patches(slices, weight, self.bias(), &grid);
-        let embeddings = embeddings.reshape([batch, strip.tokens(), self.dim()]);
-        Tokens::from_grid(self.finish(embeddings), strip)
+            .swap_dims(2, 3)
+            .reshape([batch, channels * tubelet, times * height, width]);
+        (strip, grid)
+    }
+
+    /// The weight with a tubelet's frames as channels.
+    fn strip_weight(&self) -> Tensor<4> {
+        let [tubelet, height, width] = self.proj.kernel_size;
+        let shape = [self.dim(), self.channels() * tubelet, height, width];
+        self.proj.weight.val().reshape(shape)
     }
 
     fn patch(&self) -> [usize; 2] {
@@ -343,6 +357,16 @@ mod tests {
             .into_embeddings()
             .into_data()
             .assert_approx_eq(&want.into_data(), Tolerance::<f32>::rel_abs(1e-4, 1e-5));
+    }
+
+    #[test]
+    fn visible_tokens_of_a_video_are_those_of_the_whole() {
+        let device = Device::flex();
+        let embed = TubeletPatchEmbedConfig::new([2, 4, 3], 3, 8).init(&device);
+        let video = Tensor::random([2, 3, 6, 8, 9], Distribution::Default, &device);
+        let cells = Tensor::from_ints([[17, 0, 7], [4, 4, 12]], &device);
+        let visible = embed.forward_video_visible(video.clone(), cells.clone());
+        assert_close(visible, embed.forward_video(video).select(cells));
     }
 
     #[test]
