@@ -46,11 +46,13 @@ pub struct MultiresPatchEmbedConfig {
 ///
 /// # Equation
 ///
-/// `E = W·flatten(p) + b + S(log₂ s)`, with `s` how many pixels of the image one pixel of the patch spans: 1 on the
-/// grid, `2ˡ` on level `l`, and `√(h·w/(H·W))` in a crop of `h×w` resized to `H×W`. `S` has one row per
-/// octave from `−zoom` to `levels`, is linear between them and constant beyond. Level `l` is the image average-pooled by `2ˡ`, zeros at
-/// the right and bottom where the patch does not divide it. A crop is resized bilinearly, without smoothing
-/// before, and its border pixels repeated.
+/// `E = W·flatten(p) + b + S(log₂ s)`, with `s` how many pixels of the image one pixel of the patch spans: 1 on
+/// the grid, `2ˡ` on level `l`, and `√(h·w/(H·W))` in a crop of `h×w` resized to `H×W`. `S` has one row per
+/// octave from `−zoom` to `levels`, is linear between them and constant beyond.
+///
+/// Level `l` is the image average-pooled by `2ˡ`, which must divide it, with zeros at the right and bottom where
+/// the patch does not divide the level. A crop is resized bilinearly, without smoothing before, its border
+/// pixels repeated.
 ///
 /// Initialised as PyTorch's `Conv2d`, `S` at `N(0, 0.02)`.
 ///
@@ -91,8 +93,8 @@ impl MultiresPatchEmbedConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::Zero`] for a zero patch, crop size, channel count or dim, [`Error::Remainder`] for a crop that the patch
-    /// does not divide, [`Error::Range`] for more levels or zoom than a `usize` has bits.
+    /// [`Error::Zero`] for a zero patch, crop size, channel count or dim, [`Error::Remainder`] for a crop that the
+    /// patch does not divide, [`Error::Range`] for more levels or zoom than a `usize` has bits.
     pub fn try_init(&self, device: &Device) -> Result<MultiresPatchEmbed, Error> {
         nonzero("patch", &self.patch)?;
         nonzero("channels and dim", &[self.channels, self.dim])?;
@@ -175,8 +177,8 @@ impl MultiresPatchEmbed {
     ///
     /// # Errors
     ///
-    /// Those of [`layout`](PatchEmbed::layout), other channels, [`Error::Zero`] for no crops, [`Error::Range`] for an
-    /// empty one, [`Error::OutsideImage`].
+    /// Those of [`layout`](PatchEmbed::layout), [`Error::Channels`], [`Error::Zero`] for no crops,
+    /// [`Error::Range`] for an empty one, [`Error::OutsideImage`].
     pub fn forward_with_crops(
         &self,
         images: Tensor<4>,

@@ -45,7 +45,7 @@ pub struct SignalPatchEmbedConfig {
 ///
 /// # Departures
 ///
-/// `PatchTST` embeds each channel by itself: give it signals `[batch·channels, 1, length]`. It repeats the last
+/// PatchTST embeds each channel by itself: give it signals `[batch·channels, 1, length]`. It repeats the last
 /// sample to fill a patch; [`Remainder::Pad`] adds zeros. vit-pytorch's weight is in the order (sample, channel).
 ///
 /// ```

@@ -72,8 +72,9 @@ pub struct TubeletPatchEmbedConfig {
 ///
 /// # Equation
 ///
-/// `eᵢ = W·flatten(vᵢ) + b`, the convolution `Conv3d(V)` whose stride equals its kernel `[t, h, w]`. Here it is a
-/// 2-D projection of the film strip, whose pixels have `channels·t` channels. For an image, `W` is summed over the frames: [`fold`](Self::fold).
+/// `eᵢ = W·flatten(vᵢ) + b`, the convolution `Conv3d(V)` whose stride equals its kernel `[t, h, w]`. Here it is
+/// a 2-D projection of the film strip, whose pixels have `channels·t` channels. For an image, `W` is summed over
+/// the frames: [`fold`](Self::fold).
 ///
 /// # Departures
 ///
