@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod foundation;
+mod motion;
 
 use std::path::Path;
 

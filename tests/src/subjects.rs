@@ -3,7 +3,8 @@
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 use burn_patch::embed::{
-    AnyPatchEmbedConfig, EMBEDDINGS, LinearPatchEmbed, LinearPatchEmbedConfig, PatchEmbed,
+    AnyPatchEmbedConfig, CropBox, EMBEDDINGS, LinearPatchEmbed, LinearPatchEmbedConfig,
+    MultiresPatchEmbedConfig, PatchEmbed, SignalPatchEmbedConfig, TubeletPatchEmbedConfig,
 };
 use burn_patch::position::{
     AnyPosition, LearnedPositionConfig, SinCosDialect, SinCosPositionConfig,
@@ -32,6 +33,7 @@ pub fn subjects() -> Vec<Subject> {
     ];
     embeddings
         .chain(positions.map(|(name, init)| position(name, init)))
+        .chain([video(), signal(), crops()])
         .chain([gelu(), attend(), mask_and_restore(), vit(), mae()])
         .collect()
 }
@@ -69,6 +71,40 @@ fn visible(name: &'static str) -> Subject {
             ]
         },
     )
+}
+
+fn video() -> Subject {
+    let tubelet = [2, STRIDE[0], STRIDE[1]];
+    let init =
+        move |device: &Device| TubeletPatchEmbedConfig::new(tubelet, CHANNELS, DIM).init(device);
+    Subject::new("embed::tubelet, video", init, |embed, device, dtype| {
+        let shape = [BATCH, CHANNELS, 4, SIZE[0], SIZE[1]];
+        let video = det_tensor(shape, 7, device, dtype);
+        vec![embed.forward_video(video).into_embeddings()]
+    })
+}
+
+fn signal() -> Subject {
+    let init = |device: &Device| SignalPatchEmbedConfig::new(6, 3, CHANNELS, DIM).init(device);
+    Subject::new("embed::signal", init, |embed, device, dtype| {
+        let signals = det_tensor([BATCH, CHANNELS, 21], 7, device, dtype);
+        vec![embed.forward(signals).into_embeddings()]
+    })
+}
+
+fn crops() -> Subject {
+    let init = |device: &Device| MultiresPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+    Subject::new("embed::multires, crops", init, |embed, device, dtype| {
+        let crops =
+            [[0.0, 1.25, 5.5, 3.0], [2.0, 4.0, 6.0, 8.0]].map(|[y, x, height, width]| CropBox {
+                y,
+                x,
+                height,
+                width,
+            });
+        let tokens = embed.forward_with_crops(images(device, dtype), &crops);
+        vec![tokens.expect("they fit").into_embeddings()]
+    })
 }
 
 fn learned(device: &Device) -> AnyPosition {

@@ -104,6 +104,16 @@ pub enum Error {
         /// What happened to them.
         because: &'static str,
     },
+    /// A box that reaches beyond the image.
+    #[error(
+        "expected a box inside the image of {image:?} px (height, width), got {got:?} px (y, x, height, width)"
+    )]
+    OutsideImage {
+        /// The box: top, left, height, width.
+        got: [f32; 4],
+        /// The image size.
+        image: [usize; 2],
+    },
     /// No backend has this name.
     #[error("unknown backend '{got}'; expected one of {expected}")]
     UnknownBackend {

@@ -5,8 +5,11 @@ use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::PatchEmbed;
+use super::deformable::{DeformablePatchEmbed, DeformablePatchEmbedConfig};
 use super::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
+use super::multires::{MultiresPatchEmbed, MultiresPatchEmbedConfig};
 use super::overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig};
+use super::tubelet::{TubeletPatchEmbed, TubeletPatchEmbedConfig};
 use crate::grid::PatchGrid;
 use crate::ops::PixelOrder;
 use crate::{Error, Tokens};
@@ -111,4 +114,10 @@ catalogue! {
         "non-overlapping patches, one shared matrix (ViT)";
     "overlap" => Overlap(OverlapPatchEmbedConfig, OverlapPatchEmbed),
         "overlapping convolution and LayerNorm (PVTv2, SegFormer, CvT)";
+    "deformable" => Deformable(DeformablePatchEmbedConfig, DeformablePatchEmbed),
+        "predicted boxes, sampled bilinearly (DPT)";
+    "multires" => Multires(MultiresPatchEmbedConfig, MultiresPatchEmbed),
+        "grid, pyramid levels and crops through one projection, a learned embedding per scale";
+    "tubelet" => Tubelet(TubeletPatchEmbedConfig, TubeletPatchEmbed),
+        "3-D video patches; an image is a clip of equal frames (ViViT, VideoMAE, Qwen2-VL)";
 }

@@ -1,21 +1,36 @@
 //! Images to tokens: one file per variant, and the catalogue of them all.
 
 mod catalogue;
+mod crop;
+mod deformable;
 mod flat_order;
+mod inflation;
 mod linear;
+mod multires;
 mod normalization;
 mod overlap;
 mod patch_norm;
 mod projection;
+mod sampling;
+mod signal;
+mod tubelet;
 
 use burn::tensor::{Int, Tensor};
 
 pub use catalogue::{AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, EmbeddingInfo};
+pub use crop::{CropBox, random_crops};
+pub use deformable::{
+    BoxCoder, DeformablePatchEmbed, DeformablePatchEmbedConfig, DeformablePreset,
+};
 pub use flat_order::{FlatOrder, patchify, unpatchify};
+pub use inflation::Inflation;
 pub use linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
+pub use multires::{MultiresPatchEmbed, MultiresPatchEmbedConfig};
 pub use normalization::Normalization;
 pub use overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig, OverlapPreset};
 pub use patch_norm::PatchNorm;
+pub use signal::{SignalPatchEmbed, SignalPatchEmbedConfig};
+pub use tubelet::{TubeletPatchEmbed, TubeletPatchEmbedConfig, TubeletPreset};
 
 use crate::grid::PatchGrid;
 use crate::ops::{Images, PixelOrder};
