@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod foundation;
+mod spectral;
 
 use std::path::Path;
 

@@ -5,8 +5,11 @@ use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::PatchEmbed;
+use super::dct::{DctPatchEmbed, DctPatchEmbedConfig};
+use super::fourier::{FourierPatchEmbed, FourierPatchEmbedConfig};
 use super::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use super::overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig};
+use super::wavelet::{WaveletPatchEmbed, WaveletPatchEmbedConfig};
 use crate::grid::PatchGrid;
 use crate::{Error, Tokens};
 
@@ -106,4 +109,10 @@ catalogue! {
         "non-overlapping patches, one shared matrix (ViT)";
     "overlap" => Overlap(OverlapPatchEmbedConfig, OverlapPatchEmbed),
         "overlapping convolution and LayerNorm (PVTv2, SegFormer, CvT)";
+    "dct" => Dct(DctPatchEmbedConfig, DctPatchEmbed),
+        "cosine coefficients, low frequencies first (RGB-no-more)";
+    "wavelet" => Wavelet(WaveletPatchEmbedConfig, WaveletPatchEmbed),
+        "multi-level wavelet coefficients (Haar, Daubechies)";
+    "fourier" => Fourier(FourierPatchEmbedConfig, FourierPatchEmbed),
+        "Fourier coefficients, low and high frequencies mixed by a gate";
 }

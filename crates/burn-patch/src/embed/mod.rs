@@ -1,19 +1,30 @@
 //! Images to tokens: one file per variant, and the catalogue of them all.
 
 mod catalogue;
+mod dct;
 mod flat_order;
+mod fourier;
+mod global_filter;
 mod linear;
 mod overlap;
 mod patch_norm;
 mod projection;
+mod spectral;
+mod wavelet;
 
 use burn::tensor::{Int, Tensor};
 
 pub use catalogue::{AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, EmbeddingInfo};
+pub use dct::{DctLayout, DctPatchEmbed, DctPatchEmbedConfig, DctPreset, Frequencies};
 pub use flat_order::{FlatOrder, patchify, unpatchify};
+pub use fourier::{Bands, FourierPatchEmbed, FourierPatchEmbedConfig};
+pub use global_filter::{GlobalFilter, GlobalFilterConfig};
 pub use linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 pub use overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig, OverlapPreset};
 pub use patch_norm::PatchNorm;
+pub use spectral::wavelet::Wavelet;
+pub use spectral::{FeatureStatistics, FourierBand, HighBand, Spectrum};
+pub use wavelet::{WaveletDomain, WaveletPatchEmbed, WaveletPatchEmbedConfig};
 
 use crate::grid::PatchGrid;
 use crate::{Error, Tokens};
