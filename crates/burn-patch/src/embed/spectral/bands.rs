@@ -1,7 +1,6 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::sigmoid;
 
 use super::{Folded, Spectrum, fold, transform};
 use crate::ops::linear;
@@ -53,7 +52,8 @@ impl FourierBand {
 impl HighBand {
     /// The share of the low frequencies in each channel, between 0 and 1.
     pub fn low_share(&self) -> Tensor<1> {
-        sigmoid(self.gate.val())
+        // Burn's sigmoid is in single precision on some backends, even of doubles.
+        ((self.gate.val() * 0.5).tanh() + 1.0) * 0.5
     }
 
     pub(in crate::embed) fn mix<const D: usize>(
