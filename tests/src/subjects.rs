@@ -5,6 +5,10 @@ use burn::tensor::{DType, Device, Tensor};
 use burn_patch::embed::{
     AnyPatchEmbedConfig, EMBEDDINGS, LinearPatchEmbed, LinearPatchEmbedConfig, PatchEmbed,
 };
+use burn_patch::embed::{
+    DctLayout, DctPatchEmbedConfig, FourierPatchEmbedConfig, Spectrum, Wavelet, WaveletDomain,
+    WaveletPatchEmbedConfig,
+};
 use burn_patch::position::{
     AnyPosition, LearnedPositionConfig, SinCosDialect, SinCosPositionConfig,
 };
@@ -33,6 +37,7 @@ pub fn subjects() -> Vec<Subject> {
     embeddings
         .chain(positions.map(|(name, init)| position(name, init)))
         .chain([gelu(), attend(), mask_and_restore(), vit(), mae()])
+        .chain(spectral())
         .collect()
 }
 
@@ -69,6 +74,35 @@ fn visible(name: &'static str) -> Subject {
             ]
         },
     )
+}
+
+/// What the catalogue's settings leave out of the spectral embeddings.
+fn spectral() -> [Subject; 3] {
+    let polar = FourierPatchEmbedConfig::for_stride(STRIDE, CHANNELS, DIM)
+        .with_spectrum(Spectrum::AmplitudePhase { epsilon: 1e-2 })
+        .with_global_filter(Some([2, 6]));
+    let image = WaveletPatchEmbedConfig::for_stride(STRIDE, CHANNELS, DIM)
+        .with_wavelet(Wavelet::DaubechiesFourTaps)
+        .with_domain(WaveletDomain::Image);
+    let jpeg = DctPatchEmbedConfig::for_stride(STRIDE, CHANNELS, DIM).with_layout(DctLayout::Jpeg);
+    [
+        configured(
+            "fourier, polar, filtered",
+            AnyPatchEmbedConfig::Fourier(polar),
+        ),
+        configured("wavelet, image", AnyPatchEmbedConfig::Wavelet(image)),
+        configured("dct, jpeg", AnyPatchEmbedConfig::Dct(jpeg)),
+    ]
+}
+
+fn configured(name: &'static str, config: AnyPatchEmbedConfig) -> Subject {
+    let init = move |device: &Device| config.init(device);
+    Subject::new(format!("embed::{name}"), init, |embed, device, dtype| {
+        let cells = Tensor::from_ints([[3, 0, 11], [2, 4, 2]], device);
+        let visible = embed.forward_visible(images(device, dtype), cells);
+        let all = embed.forward(images(device, dtype));
+        vec![all.into_embeddings(), visible.into_embeddings()]
+    })
 }
 
 fn learned(device: &Device) -> AnyPosition {
