@@ -3,6 +3,7 @@
 mod checkpoints;
 mod foundation;
 mod motion;
+mod spectral;
 
 use std::path::Path;
 

@@ -6,6 +6,10 @@ use burn_patch::embed::{
     AnyPatchEmbedConfig, CropBox, EMBEDDINGS, LinearPatchEmbed, LinearPatchEmbedConfig,
     MultiresPatchEmbedConfig, PatchEmbed, SignalPatchEmbedConfig, TubeletPatchEmbedConfig,
 };
+use burn_patch::embed::{
+    DctLayout, DctPatchEmbedConfig, FourierPatchEmbedConfig, Spectrum, Wavelet, WaveletDomain,
+    WaveletPatchEmbedConfig,
+};
 use burn_patch::position::{
     AnyPosition, LearnedPositionConfig, SinCosDialect, SinCosPositionConfig,
 };
@@ -35,6 +39,7 @@ pub fn subjects() -> Vec<Subject> {
         .chain(positions.map(|(name, init)| position(name, init)))
         .chain([video(), signal(), crops()])
         .chain([gelu(), attend(), mask_and_restore(), vit(), mae()])
+        .chain(spectral())
         .collect()
 }
 
@@ -104,6 +109,35 @@ fn crops() -> Subject {
             });
         let tokens = embed.forward_with_crops(images(device, dtype), &crops);
         vec![tokens.expect("they fit").into_embeddings()]
+    })
+}
+
+/// What the catalogue's settings leave out of the spectral embeddings.
+fn spectral() -> [Subject; 3] {
+    let polar = FourierPatchEmbedConfig::for_stride(STRIDE, CHANNELS, DIM)
+        .with_spectrum(Spectrum::AmplitudePhase { epsilon: 1e-2 })
+        .with_global_filter(Some([2, 6]));
+    let image = WaveletPatchEmbedConfig::for_stride(STRIDE, CHANNELS, DIM)
+        .with_wavelet(Wavelet::DaubechiesFourTaps)
+        .with_domain(WaveletDomain::Image);
+    let jpeg = DctPatchEmbedConfig::for_stride(STRIDE, CHANNELS, DIM).with_layout(DctLayout::Jpeg);
+    [
+        configured(
+            "fourier, polar, filtered",
+            AnyPatchEmbedConfig::Fourier(polar),
+        ),
+        configured("wavelet, image", AnyPatchEmbedConfig::Wavelet(image)),
+        configured("dct, jpeg", AnyPatchEmbedConfig::Dct(jpeg)),
+    ]
+}
+
+fn configured(name: &'static str, config: AnyPatchEmbedConfig) -> Subject {
+    let init = move |device: &Device| config.init(device);
+    Subject::new(format!("embed::{name}"), init, |embed, device, dtype| {
+        let cells = Tensor::from_ints([[3, 0, 11], [2, 4, 2]], device);
+        let visible = embed.forward_visible(images(device, dtype), cells);
+        let all = embed.forward(images(device, dtype));
+        vec![all.into_embeddings(), visible.into_embeddings()]
     })
 }
 

@@ -5,11 +5,14 @@ use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::PatchEmbed;
+use super::dct::{DctPatchEmbed, DctPatchEmbedConfig};
 use super::deformable::{DeformablePatchEmbed, DeformablePatchEmbedConfig};
+use super::fourier::{FourierPatchEmbed, FourierPatchEmbedConfig};
 use super::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use super::multires::{MultiresPatchEmbed, MultiresPatchEmbedConfig};
 use super::overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig};
 use super::tubelet::{TubeletPatchEmbed, TubeletPatchEmbedConfig};
+use super::wavelet::{WaveletPatchEmbed, WaveletPatchEmbedConfig};
 use crate::grid::PatchGrid;
 use crate::ops::PixelOrder;
 use crate::{Error, Tokens};
@@ -120,4 +123,10 @@ catalogue! {
         "grid, pyramid levels and crops through one projection, a learned embedding per scale";
     "tubelet" => Tubelet(TubeletPatchEmbedConfig, TubeletPatchEmbed),
         "3-D video patches; an image is a clip of equal frames (ViViT, VideoMAE, Qwen2-VL)";
+    "dct" => Dct(DctPatchEmbedConfig, DctPatchEmbed),
+        "cosine coefficients, low frequencies first (RGB-no-more)";
+    "wavelet" => Wavelet(WaveletPatchEmbedConfig, WaveletPatchEmbed),
+        "multi-level wavelet coefficients (Haar, Daubechies)";
+    "fourier" => Fourier(FourierPatchEmbedConfig, FourierPatchEmbed),
+        "Fourier coefficients, low and high frequencies mixed by a gate";
 }

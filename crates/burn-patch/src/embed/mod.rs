@@ -2,8 +2,11 @@
 
 mod catalogue;
 mod crop;
+mod dct;
 mod deformable;
 mod flat_order;
+mod fourier;
+mod global_filter;
 mod inflation;
 mod linear;
 mod multires;
@@ -13,16 +16,21 @@ mod patch_norm;
 mod projection;
 mod sampling;
 mod signal;
+mod spectral;
 mod tubelet;
+mod wavelet;
 
 use burn::tensor::{Int, Tensor};
 
 pub use catalogue::{AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, EmbeddingInfo};
 pub use crop::{CropBox, random_crops};
+pub use dct::{DctLayout, DctPatchEmbed, DctPatchEmbedConfig, DctPreset, Frequencies};
 pub use deformable::{
     BoxCoder, DeformablePatchEmbed, DeformablePatchEmbedConfig, DeformablePreset,
 };
 pub use flat_order::{FlatOrder, patchify, unpatchify};
+pub use fourier::{Bands, FourierPatchEmbed, FourierPatchEmbedConfig};
+pub use global_filter::{GlobalFilter, GlobalFilterConfig};
 pub use inflation::Inflation;
 pub use linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 pub use multires::{MultiresPatchEmbed, MultiresPatchEmbedConfig};
@@ -30,7 +38,10 @@ pub use normalization::Normalization;
 pub use overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig, OverlapPreset};
 pub use patch_norm::PatchNorm;
 pub use signal::{SignalPatchEmbed, SignalPatchEmbedConfig};
+pub use spectral::wavelet::Wavelet;
+pub use spectral::{FeatureStatistics, FourierBand, HighBand, Spectrum};
 pub use tubelet::{TubeletPatchEmbed, TubeletPatchEmbedConfig, TubeletPreset};
+pub use wavelet::{WaveletDomain, WaveletPatchEmbed, WaveletPatchEmbedConfig};
 
 use crate::grid::PatchGrid;
 use crate::ops::{Images, PixelOrder};

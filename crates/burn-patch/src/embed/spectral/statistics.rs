@@ -1,0 +1,112 @@
+use alloc::vec;
+use alloc::vec::Vec;
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::Error;
+
+/// A standard deviation below this is a feature that never varies, which is left unscaled.
+const CONSTANT: f64 = 1e-6;
+
+/// Mean and standard deviation of each feature: buffers that are saved with the module and not trained.
+#[derive(Module, Debug)]
+pub struct FeatureStatistics {
+    /// Mean, `[features]`.
+    pub mean: Param<Tensor<1>>,
+    /// Standard deviation, `[features]`.
+    pub std: Param<Tensor<1>>,
+}
+
+impl FeatureStatistics {
+    /// Mean 0 and deviation 1, which change nothing.
+    pub(in crate::embed) fn identity(features: usize, device: &Device) -> Self {
+        Self::from_tensors(
+            Tensor::zeros([features], device),
+            Tensor::ones([features], device),
+        )
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::Shape`] for another count than `features`, [`Error::Range`] for a deviation that is not positive
+    /// and finite, or a mean that is not finite.
+    pub(in crate::embed) fn from_slices(
+        mean: &[f32],
+        std: &[f32],
+        features: usize,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        for (what, got) in [("means", mean.len()), ("deviations", std.len())] {
+            if got != features {
+                return Err(Error::Shape {
+                    what,
+                    expected: vec![features],
+                    got: vec![got],
+                });
+            }
+        }
+        let range = |what, expected: &str, got: &f32| Error::Range {
+            what,
+            expected: expected.into(),
+            got: f64::from(*got),
+        };
+        if let Some(got) = mean.iter().find(|mean| !mean.is_finite()) {
+            return Err(range("mean of a feature", "a finite number", got));
+        }
+        if let Some(got) = std.iter().find(|std| !(std.is_finite() && **std > 0.0)) {
+            return Err(range("deviation of a feature", "a positive number", got));
+        }
+        let tensor = |values: &[f32]| {
+            let values: Vec<f32> = values.to_vec();
+            Tensor::from_data(TensorData::new(values, [features]), device)
+        };
+        Ok(Self::from_tensors(tensor(mean), tensor(std)))
+    }
+
+    /// Statistics of `features` (`[batch, tokens, features]`) over images and tokens.
+    pub(in crate::embed) fn of(features: Tensor<3>) -> Self {
+        let [batch, tokens, count] = features.dims();
+        let rows = features.detach().reshape([batch * tokens, count]);
+        let mean = rows.clone().mean_dim(0);
+        let away = rows - mean.clone();
+        let std = (away.clone() * away).mean_dim(0).sqrt();
+        let constant = std.clone().lower_elem(CONSTANT);
+        let std = std.mask_fill(constant, 1.0);
+        Self::from_tensors(mean.reshape([count]), std.reshape([count]))
+    }
+
+    fn from_tensors(mean: Tensor<1>, std: Tensor<1>) -> Self {
+        let fixed = |value| Param::from_tensor(value).set_require_grad(false);
+        Self {
+            mean: fixed(mean),
+            std: fixed(std),
+        }
+    }
+
+    /// `(features − mean)/std`.
+    pub(in crate::embed) fn normalise(&self, features: Tensor<3>) -> Tensor<3> {
+        let dtype = features.dtype();
+        let along = |value: Tensor<1>| value.cast(dtype).unsqueeze::<3>();
+        (features - along(self.mean.val())) / along(self.std.val())
+    }
+
+    /// The projection of raw features that does what `weight` `[features, dim]` and `bias` do to normalised ones:
+    /// `(W/std, b − (W/std)ᵀ·mean)`.
+    pub(in crate::embed) fn fold(
+        &self,
+        weight: Tensor<2>,
+        bias: Option<Tensor<1>>,
+    ) -> (Tensor<2>, Option<Tensor<1>>) {
+        let dtype = weight.dtype();
+        let down = |value: Tensor<1>| value.cast(dtype).unsqueeze_dim::<2>(1);
+        let weight = weight / down(self.std.val());
+        let shift = -(weight.clone() * down(self.mean.val()))
+            .sum_dim(0)
+            .squeeze_dim::<1>(0);
+        let bias = match bias {
+            Some(bias) => bias + shift,
+            None => shift,
+        };
+        (weight, Some(bias))
+    }
+}
