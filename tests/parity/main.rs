@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod foundation;
+mod stems;
 
 use std::path::Path;
 

@@ -5,6 +5,8 @@ use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::PatchEmbed;
+use super::conv_stem::{ConvStemPatchEmbed, ConvStemPatchEmbedConfig};
+use super::hybrid::{AnyHybridPatchEmbed, HybridPatchEmbedConfig};
 use super::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use super::overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig};
 use crate::grid::PatchGrid;
@@ -106,4 +108,8 @@ catalogue! {
         "non-overlapping patches, one shared matrix (ViT)";
     "overlap" => Overlap(OverlapPatchEmbedConfig, OverlapPatchEmbed),
         "overlapping convolution and LayerNorm (PVTv2, SegFormer, CvT)";
+    "conv-stem" => ConvStem(ConvStemPatchEmbedConfig, ConvStemPatchEmbed),
+        "stacked convolutions with batch norms (LeViT, ViT-C)";
+    "hybrid" => Hybrid(HybridPatchEmbedConfig, AnyHybridPatchEmbed),
+        "features of a convolutional network, projected (R+Ti, R26+S, R50+B, ConvNeXt stem)";
 }

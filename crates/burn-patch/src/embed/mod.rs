@@ -1,19 +1,36 @@
 //! Images to tokens: one file per variant, and the catalogue of them all.
 
+mod backbone;
 mod catalogue;
+mod conv_norm;
+mod conv_stem;
+mod conv_stem_preset;
 mod flat_order;
+mod hybrid;
 mod linear;
 mod overlap;
 mod patch_norm;
 mod projection;
+mod resnet_v2;
+mod std_conv;
+mod steps;
 
 use burn::tensor::{Int, Tensor};
 
+pub use backbone::{AnyBackbone, AnyBackboneConfig, Backbone, ConvNextStem, ConvNextStemConfig};
 pub use catalogue::{AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, EmbeddingInfo};
+pub use conv_norm::{ConvNorm, ConvStep};
+pub use conv_stem::{ConvStemPatchEmbed, ConvStemPatchEmbedConfig, StemActivation, StemEnd};
+pub use conv_stem_preset::ConvStemPreset;
 pub use flat_order::{FlatOrder, patchify, unpatchify};
+pub use hybrid::{AnyHybridPatchEmbed, HybridPatchEmbed, HybridPatchEmbedConfig, HybridPreset};
 pub use linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 pub use overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig, OverlapPreset};
 pub use patch_norm::PatchNorm;
+pub use resnet_v2::{
+    Bottleneck, ResNetStage, ResNetStem, ResNetV2, ResNetV2Config, Shortcut, StemPool,
+};
+pub use std_conv::WeightStandardization;
 
 use crate::grid::PatchGrid;
 use crate::{Error, Tokens};
