@@ -103,9 +103,10 @@ impl ConvNorm {
         let Some(bn) = &self.bn else {
             return self.clone();
         };
-        let mean = bn.running_mean.value_sync();
-        let variance = bn.running_var.value_sync();
-        let scale = bn.gamma.val() / (variance + bn.epsilon).sqrt();
+        let gamma = bn.gamma.val();
+        let [mean, variance] = [&bn.running_mean, &bn.running_var]
+            .map(|running| running.value_sync().to_device(&gamma.device()));
+        let scale = gamma / (variance + bn.epsilon).sqrt();
         let [dim] = scale.dims();
         let centred = match &self.linear.bias {
             Some(bias) => bias.val() - mean,

@@ -304,8 +304,8 @@ impl PatchEmbed for ConvStemPatchEmbed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::module::RunningState;
-    use burn::tensor::{Distribution, TensorData, Tolerance};
+    use burn::module::{ModuleMapper, Param, RunningState};
+    use burn::tensor::{DType, Distribution, FloatDType, TensorData, Tolerance};
     use rstest::rstest;
 
     /// Statistics and affine parameters as after training.
@@ -320,8 +320,8 @@ mod tests {
                     .collect();
                 Tensor::<1>::from_data(TensorData::new(values, [dim]), &device)
             };
-            bn.gamma = burn::module::Param::from_tensor(wave(0.5, 1.7, 1.3));
-            bn.beta = burn::module::Param::from_tensor(wave(-0.4, 0.6, 2.1));
+            bn.gamma = Param::from_tensor(wave(0.5, 1.7, 1.3));
+            bn.beta = Param::from_tensor(wave(-0.4, 0.6, 2.1));
             bn.running_mean = RunningState::new(wave(-0.2, 0.3, 0.7));
             bn.running_var = RunningState::new(wave(0.1, 2.0, 1.9));
         }
@@ -407,6 +407,54 @@ mod tests {
             let [dim, channels, kh, kw] = conv.weight.dims();
             assert_eq!((dim % 8, (channels * kh * kw) % 8), (0, 0));
         }
+    }
+
+    #[test]
+    fn the_folded_hardware_aware_stem_keeps_its_tokens_in_half_precision() {
+        struct Half;
+        impl ModuleMapper for Half {
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                param.map(|value| value.cast(FloatDType::F16))
+            }
+        }
+        let device = Device::flex();
+        let config = ConvStemPatchEmbedConfig::hardware_aware([16, 16], 3, 64);
+        let embed = trained(config.init(&device)).fold();
+        let images = Tensor::random([1, 3, 32, 48], Distribution::Default, &device);
+        let want = embed.forward(images.clone()).into_embeddings();
+        let half = embed.map(&mut Half);
+        let got = half.forward(images.cast(FloatDType::F16)).into_embeddings();
+        assert_eq!(got.dtype(), DType::F16);
+        let scale: f32 = want.clone().abs().max().into_scalar();
+        let apart: f32 = (got.cast(FloatDType::F32) - want).abs().max().into_scalar();
+        assert!(apart < 1e-2 * scale, "{apart} of {scale}");
+    }
+
+    /// Norms then see the batch: picking tokens must not change what they see.
+    #[test]
+    fn in_training_visible_tokens_are_those_of_the_whole_image() {
+        let device = Device::flex().autodiff();
+        let embed = ConvStemPatchEmbedConfig::for_stride([4, 4], 3, 16).init(&device);
+        let images = Tensor::random([2, 3, 16, 16], Distribution::Default, &device);
+        let cells = Tensor::from_ints([[3, 0], [1, 1]], &device);
+        let want = embed.forward(images.clone()).select(cells.clone());
+        let got = embed.forward_visible(images.clone(), cells);
+        let [want, got] = [want, got].map(|tokens| tokens.into_embeddings().into_data());
+        got.assert_approx_eq(&want, Tolerance::<f32>::rel_abs(1e-5, 1e-5));
+
+        let mean: f32 = embed.fold().stem[0]
+            .linear
+            .bias
+            .as_ref()
+            .unwrap()
+            .val()
+            .abs()
+            .sum()
+            .into_scalar();
+        assert!(
+            mean > 0.0,
+            "folding takes the statistics of the last batch in"
+        );
     }
 
     #[test]
