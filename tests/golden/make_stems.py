@@ -42,7 +42,10 @@ def det(shape, seed=0):
 
 @torch.no_grad()
 def fill(module):
-    """Parameter k, in parameters() order: det(shape, 1 + k). Running mean: det(shape, 7); variance: |det(shape, 8)| + 0.5."""
+    """Parameter k, in parameters() order: det(shape, 1 + k).
+
+    Every running mean: det(shape, 7); every running variance: |det(shape, 8)| + 0.5.
+    """
     for k, parameter in enumerate(module.parameters()):
         parameter.copy_(det(tuple(parameter.shape), 1 + k))
     for norm in module.modules():

@@ -1,4 +1,4 @@
-//! Parity of convolutional stems and hybrids with timm and pycls: `golden/stems.safetensors` and three checkpoints.
+//! Parity of stems and hybrids with timm and pycls: `golden/stems.safetensors` and three checkpoints.
 
 use burn::module::{Module, RunningState};
 use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};

@@ -7,6 +7,7 @@ use burn::nn::{Initializer, LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::conv_norm::check_epsilon;
 use super::projection::{project, to_map};
 use super::resnet_v2::{ResNetV2, ResNetV2Config};
 use crate::Error;
@@ -21,8 +22,8 @@ pub trait Backbone {
     /// Channels of the features.
     fn dim(&self) -> usize;
 
-    /// Which windows of images of `size` (`[height, width]` in pixels) the features come from: stride and padding
-    /// of all steps together, and as large a window as the receptive field.
+    /// Which windows of images of `size` (`[height, width]` in pixels) the features come from: stride and
+    /// padding of all steps together, and as large a window as the receptive field.
     ///
     /// # Errors
     ///
@@ -82,10 +83,12 @@ impl ConvNextStemConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::Zero`] for a zero patch, channel count or dim.
+    /// [`Error::Zero`] for a zero patch, channel count or dim, and [`Error::Range`] for an epsilon that is
+    /// not above 0.
     pub fn try_init(&self, device: &Device) -> Result<ConvNextStem, Error> {
         nonzero("patch", &self.patch)?;
         nonzero("channels and dim", &[self.channels, self.dim])?;
+        check_epsilon(self.epsilon)?;
         let mut conv = Conv2dConfig::new([self.channels, self.dim], self.patch)
             .with_stride(self.patch)
             .with_bias(false)
@@ -227,5 +230,14 @@ mod tests {
         let (variance, mean) = features.var_mean_bias(1);
         let worst: f32 = ((variance - 1.0).abs() + mean.abs()).max().into_scalar();
         assert!(worst < 1e-4, "{worst}");
+    }
+
+    #[test]
+    fn a_zero_patch_or_epsilon_is_an_error() {
+        let device = Device::flex();
+        let flat = ConvNextStemConfig::new(3, 8).with_patch([4, 0]);
+        assert!(matches!(flat.try_init(&device), Err(Error::Zero { .. })));
+        let bare = ConvNextStemConfig::new(3, 8).with_epsilon(0.0);
+        assert!(matches!(bare.try_init(&device), Err(Error::Range { .. })));
     }
 }

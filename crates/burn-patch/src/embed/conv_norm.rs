@@ -124,3 +124,15 @@ impl ConvNorm {
         }
     }
 }
+
+/// An epsilon that norms can add to a variance.
+pub(super) fn check_epsilon(epsilon: f64) -> Result<(), Error> {
+    if epsilon > 0.0 && epsilon.is_finite() {
+        return Ok(());
+    }
+    Err(Error::Range {
+        what: "epsilon of the norms",
+        expected: "a finite number above 0".into(),
+        got: epsilon,
+    })
+}

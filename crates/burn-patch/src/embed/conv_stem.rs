@@ -8,7 +8,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::conv_norm::{ConvNorm, ConvStep};
+use super::conv_norm::{ConvNorm, ConvStep, check_epsilon};
 use super::conv_stem_preset::{ConvStemPreset, halving_steps, hardware_aware_steps};
 use super::projection::{project, to_tokens};
 use super::steps::Steps;
@@ -69,12 +69,12 @@ pub struct ConvStemPatchEmbedConfig {
     pub epsilon: f64,
 }
 
-/// Convolutional stem: small convolutions, each with a batch norm and an activation, instead of one large patch.
+/// Convolutional stem: small convolutions, each with a batch norm and an activation, instead of one large
+/// patch.
 ///
-/// Graham et al., [LeViT](https://arxiv.org/abs/2104.01136), section 4.2 (`Stem16` in
-/// `timm/models/levit.py` of timm 1.0.31); Xiao et al.,
-/// [Early Convolutions Help Transformers See Better](https://arxiv.org/abs/2106.14881) (ViT-C; `ViTStemConv` in
-/// `pycls/models/vit.py`).
+/// Graham et al., [LeViT](https://arxiv.org/abs/2104.01136), section 4.2 (`Stem16` in `timm/models/levit.py`
+/// of timm 1.0.31); Xiao et al., [Early Convolutions Help Transformers See
+/// Better](https://arxiv.org/abs/2106.14881) (ViT-C; `ViTStemConv` in `pycls/models/vit.py`).
 ///
 /// # Shapes
 ///
@@ -91,8 +91,8 @@ pub struct ConvStemPatchEmbedConfig {
 ///
 /// # Inference
 ///
-/// [`fold`](Self::fold) merges every norm into its convolution: in half precision nothing then stands between the
-/// projections but the activation, no statistics and no casts.
+/// [`fold`](Self::fold) merges every norm into its convolution: in half precision nothing then stands between
+/// the projections but the activation, no statistics and no casts.
 ///
 /// # Weights
 ///
@@ -103,9 +103,10 @@ pub struct ConvStemPatchEmbedConfig {
 ///
 /// # Departures
 ///
-/// Strides may differ between the axes. The references return a map or fix the image size; here any size
-/// is embedded, and [`Tokens::to_feature_map`] gives the map. Pixels that no window reads are dropped, as by every
-/// convolution. In training, norms take their statistics from all tokens, also where only some are asked for.
+/// Strides may differ between the axes. The references return a map or fix the image size; here any size is
+/// embedded, and [`Tokens::to_feature_map`] gives the map. Pixels that no window reads are dropped, as by
+/// every convolution. In training, norms take their statistics from all tokens, also where only some are
+/// asked for.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -129,8 +130,8 @@ pub struct ConvStemPatchEmbed {
 }
 
 impl ConvStemPatchEmbedConfig {
-    /// LeViT's stem for one token per `stride`: one 3×3 convolution for each factor of two, a `2s − 1` one for each
-    /// larger prime factor `s`; channels double up to `dim`, in multiples of eight.
+    /// LeViT's stem for one token per `stride`: one 3×3 convolution for each factor of two, a `2s − 1` one
+    /// for each larger prime factor `s`; channels double up to `dim`, in multiples of eight.
     pub fn for_stride(stride: [usize; 2], channels: usize, dim: usize) -> Self {
         Self::new(halving_steps(stride, dim), channels)
     }
@@ -149,12 +150,13 @@ impl ConvStemPatchEmbedConfig {
 
     /// A stem for matrix units in half precision.
     ///
-    /// No paper or library defines one; this is ours. The first step reads patches of 4×4 (as far as
-    /// `stride` has the factor), so that its products are 16 or 48 values long instead of 9 or 27, and the map at half
+    /// No paper or library defines one; this is ours. The first step reads patches of 4×4 (as far as `stride`
+    /// has the factor), so that its products are 16 or 48 values long instead of 9 or 27, and the map at half
     /// resolution, the costliest, never exists; the steps after it are 3×3 at stride 2, so strides are mixed:
-    /// 4·2·2 for 16. All channel counts between are multiples of eight (take `dim` so too), which makes every product
-    /// from the second step on a multiple of eight long. The activation is ReLU and the end a projection, so that after
-    /// [`fold`](ConvStemPatchEmbed::fold) each step is one projection with bias and `max(x, 0)`.
+    /// 4·2·2 for 16. All channel counts between are multiples of eight (take `dim` so too), which makes every
+    /// product from the second step on a multiple of eight long. The activation is ReLU and the end a
+    /// projection, so that after [`fold`](ConvStemPatchEmbed::fold) each step is one projection with bias and
+    /// `max(x, 0)`.
     pub fn hardware_aware(stride: [usize; 2], channels: usize, dim: usize) -> Self {
         Self::new(hardware_aware_steps(stride, dim), channels)
             .with_activation(StemActivation::Relu)
@@ -165,17 +167,11 @@ impl ConvStemPatchEmbedConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::Zero`] for no steps and for a zero kernel, stride, channel count or dim, and [`Error::Range`] for an
-    /// epsilon that is not above 0.
+    /// [`Error::Zero`] for no steps and for a zero kernel, stride, channel count or dim, and [`Error::Range`]
+    /// for an epsilon that is not above 0.
     pub fn try_init(&self, device: &Device) -> Result<ConvStemPatchEmbed, Error> {
         nonzero("steps of the stem", &[self.steps.len()])?;
-        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
-            return Err(Error::Range {
-                what: "epsilon of the norms",
-                expected: "a finite number above 0".into(),
-                got: self.epsilon,
-            });
-        }
+        check_epsilon(self.epsilon)?;
         let mut channels = self.channels;
         let mut stem = Vec::with_capacity(self.steps.len());
         for step in &self.steps {

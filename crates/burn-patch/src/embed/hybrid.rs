@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::backbone::{AnyBackbone, AnyBackboneConfig, Backbone, ConvNextStemConfig};
 use super::projection::project;
-use super::resnet_v2::{ResNetV2Config, StemPool};
+use super::resnet_v2::ResNetV2Config;
+use super::resnet_v2_block::StemPool;
 use super::steps::Steps;
 use super::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
@@ -59,7 +60,8 @@ pub struct HybridPatchEmbedConfig {
     /// Whether the projection has a bias.
     #[config(default = true)]
     pub bias: bool,
-    /// What to do with features that the patch does not divide. [`Remainder::Pad`] is timm's `dynamic_img_pad`.
+    /// What to do with features that the patch does not divide. [`Remainder::Pad`] is timm's
+    /// `dynamic_img_pad`.
     #[config(default = "Remainder::Reject")]
     pub remainder: Remainder,
 }
@@ -90,8 +92,8 @@ pub struct HybridPatchEmbedConfig {
 ///
 /// # Departures
 ///
-/// timm learns the size of the features by running the backbone on zeros for one image size; here they are computed,
-/// for any size. `proj=False` is not offered.
+/// timm learns the size of the features by running the backbone on zeros for one image size; here they are
+/// computed, for any size. `proj=False` is not offered.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -161,8 +163,9 @@ pub struct HybridPatchEmbed<B: Backbone> {
 pub type AnyHybridPatchEmbed = HybridPatchEmbed<AnyBackbone>;
 
 impl HybridPatchEmbedConfig {
-    /// One token per `stride` pixels from R+Ti's stem of stride 4 where `stride` has that factor. Elsewhere the stem is
-    /// without pooling, at stride 2 along even axes and 1 along odd ones; the patch takes the rest.
+    /// One token per `stride` pixels from R+Ti's stem of stride 4 where `stride` has that factor. Elsewhere
+    /// the stem is without pooling, at stride 2 along even axes and 1 along odd ones; the patch takes the
+    /// rest.
     pub fn for_stride(stride: [usize; 2], channels: usize, dim: usize) -> Self {
         let stem = ResNetV2Config::new([].into()).with_channels(channels);
         let fours = stride.iter().all(|step| step.is_multiple_of(4));

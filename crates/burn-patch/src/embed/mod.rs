@@ -12,6 +12,7 @@ mod overlap;
 mod patch_norm;
 mod projection;
 mod resnet_v2;
+mod resnet_v2_block;
 mod std_conv;
 mod steps;
 
@@ -27,9 +28,8 @@ pub use hybrid::{AnyHybridPatchEmbed, HybridPatchEmbed, HybridPatchEmbedConfig, 
 pub use linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 pub use overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig, OverlapPreset};
 pub use patch_norm::PatchNorm;
-pub use resnet_v2::{
-    Bottleneck, ResNetStage, ResNetStem, ResNetV2, ResNetV2Config, Shortcut, StemPool,
-};
+pub use resnet_v2::{ResNetV2, ResNetV2Config};
+pub use resnet_v2_block::{Bottleneck, ResNetStage, ResNetStem, Shortcut, StemPool};
 pub use std_conv::WeightStandardization;
 
 use crate::grid::PatchGrid;

@@ -3,31 +3,15 @@
 use alloc::vec::Vec;
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{GroupNorm, GroupNormConfig, Initializer};
-use burn::tensor::activation::relu;
-use burn::tensor::module::max_pool2d;
-use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::backbone::Backbone;
-use super::std_conv::{WeightStandardization, same_window, std_convolve};
+use super::conv_norm::check_epsilon;
+use super::resnet_v2_block::{Bottleneck, Parts, ResNetStage, ResNetStem, StemPool};
+use super::std_conv::WeightStandardization;
 use super::steps::Steps;
 use crate::Error;
 use crate::grid::{PatchGrid, nonzero};
-
-/// What follows the stem's convolution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StemPool {
-    /// Nothing.
-    None,
-    /// The largest of 3×3 at stride 2 with SAME padding.
-    Max,
-}
-
-const POOL_KERNEL: [usize; 2] = [3, 3];
-const POOL_STRIDE: [usize; 2] = [2, 2];
 
 /// Configuration of [`ResNetV2`].
 #[derive(Config, Debug)]
@@ -60,7 +44,8 @@ pub struct ResNetV2Config {
     pub standardization: WeightStandardization,
 }
 
-/// The ResNet of hybrid ViTs: BiT's group norms and standardised weights in blocks with the norm after the convolution.
+/// The ResNet of hybrid ViTs: BiT's group norms and standardised weights in blocks with the norm after the
+/// convolution.
 ///
 /// Dosovitskiy et al., [An Image is Worth 16×16 Words](https://arxiv.org/abs/2010.11929), section 3.1
 /// (`vit_jax/models_resnet.py`); Kolesnikov et al., [Big Transfer](https://arxiv.org/abs/1912.11370);
@@ -70,15 +55,15 @@ pub struct ResNetV2Config {
 /// # Shapes
 ///
 /// - images `[batch, channels, height, width]`
-/// - features `[batch, dim, ⌈height/s⌉, ⌈width/s⌉]`: `s = 4` after the stem and the first stage, then twice as much
-///   with each stage
+/// - features `[batch, dim, ⌈height/s⌉, ⌈width/s⌉]`: `s = 4` after the stem and the first stage, then twice
+///   as much with each stage
 ///
 /// # Equation
 ///
-/// Stem `maxpool₃ₓ₃,₂(relu(GN(Conv7×7,₂(x))))`, then bottlenecks
-/// `relu(GN(C₁(relu(GN(C₃(relu(GN(C₁(x)))))))) + x)`, with `GN(C₁(x))` for `x` in the first of each stage, and the
-/// stage's stride in its 3×3. Convolutions have no bias, [standardised](WeightStandardization) weights and
-/// TensorFlow's SAME padding, which depends on the map's size and puts the odd zero last.
+/// Stem `maxpool₃ₓ₃,₂(relu(GN(Conv7×7,₂(x))))`, then bottlenecks `relu(GN(C₁(relu(GN(C₃(relu(GN(C₁(x))))))))
+/// + x)`, with `GN(C₁(x))` for `x` in the first of each stage, and the stage's stride in its 3×3.
+/// Convolutions have no bias, [standardised](WeightStandardization) weights and TensorFlow's SAME padding,
+/// which depends on the map's size and puts the odd zero last.
 ///
 /// Convolutions start at `N(0, √(2/(kh·kw·dim)))`, as timm's; their scale has no effect.
 ///
@@ -89,8 +74,9 @@ pub struct ResNetV2Config {
 ///
 /// # Weights
 ///
-/// timm's names, `stem.{conv,norm}` and `stages.{i}.blocks.{j}.{conv1,norm1,…,downsample.conv,downsample.norm}`.
-/// Its stem alone (R+Ti) has no `stem.` before them.
+/// timm's names, `stem.{conv,norm}` and
+/// `stages.{i}.blocks.{j}.{conv1,norm1,…,downsample.conv,downsample.norm}`. Its stem alone (R+Ti) has no
+/// `stem.` before them.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -115,60 +101,14 @@ pub struct ResNetV2 {
     standardization: WeightStandardization,
 }
 
-/// The stem of a [`ResNetV2`].
-#[derive(Module, Debug)]
-pub struct ResNetStem {
-    /// 7×7.
-    pub conv: Conv2d,
-    /// After it.
-    pub norm: GroupNorm,
-    #[module(skip)]
-    pool: StemPool,
-}
-
-/// A stage of a [`ResNetV2`].
-#[derive(Module, Debug)]
-pub struct ResNetStage {
-    /// The blocks.
-    pub blocks: Vec<Bottleneck>,
-}
-
-/// A block of a [`ResNetV2`].
-#[derive(Module, Debug)]
-pub struct Bottleneck {
-    /// The shortcut of a stage's first block.
-    pub downsample: Option<Shortcut>,
-    /// 1×1 to a quarter of the channels.
-    pub conv1: Conv2d,
-    /// After it.
-    pub norm1: GroupNorm,
-    /// 3×3 at the block's stride.
-    pub conv2: Conv2d,
-    /// After it.
-    pub norm2: GroupNorm,
-    /// 1×1 to all channels.
-    pub conv3: Conv2d,
-    /// After it.
-    pub norm3: GroupNorm,
-}
-
-/// 1×1 at the block's stride, and its norm.
-#[derive(Module, Debug)]
-pub struct Shortcut {
-    /// The convolution.
-    pub conv: Conv2d,
-    /// After it.
-    pub norm: GroupNorm,
-}
-
 impl ResNetV2Config {
     /// Builds the module.
     ///
     /// # Errors
     ///
     /// [`Error::Zero`] for a zero stride, block count or channel count, [`Error::Shape`] for more stages than
-    /// `stage_dims`, [`Error::Indivisible`] for channels that the groups do not divide, and [`Error::Range`] for an
-    /// epsilon that is not above 0.
+    /// `stage_dims`, [`Error::Indivisible`] for channels that the groups do not divide, and [`Error::Range`]
+    /// for an epsilon that is not above 0.
     pub fn try_init(&self, device: &Device) -> Result<ResNetV2, Error> {
         nonzero("stride of the stem", &self.stem_stride)?;
         nonzero("channels", &[self.channels, self.stem_dim])?;
@@ -181,27 +121,22 @@ impl ResNetV2Config {
                 got: [self.stage_dims.len()].into(),
             });
         }
-        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
-            return Err(Error::Range {
-                what: "epsilon of the norms",
-                expected: "a finite number above 0".into(),
-                got: self.epsilon,
-            });
-        }
+        check_epsilon(self.epsilon)?;
+        let parts = Parts {
+            groups: self.groups,
+            epsilon: self.epsilon,
+            device,
+        };
         let mut stages = Vec::with_capacity(self.layers.len());
         let mut channels = self.stem_dim;
         for (index, (&blocks, &dim)) in self.layers.iter().zip(&self.stage_dims).enumerate() {
             nonzero("channels of a stage", &[dim])?;
             let stride = if index == 0 { 1 } else { 2 };
-            stages.push(self.stage(blocks, channels, dim, stride, device)?);
+            stages.push(parts.stage(blocks, channels, dim, stride)?);
             channels = dim;
         }
         Ok(ResNetV2 {
-            stem: ResNetStem {
-                conv: conv(self.channels, self.stem_dim, 7, self.stem_stride, device),
-                norm: self.norm(self.stem_dim, device)?,
-                pool: self.pool,
-            },
+            stem: parts.stem(self.channels, self.stem_dim, self.stem_stride, self.pool)?,
             stages,
             standardization: self.standardization,
         })
@@ -215,116 +150,6 @@ impl ResNetV2Config {
     pub fn init(&self, device: &Device) -> ResNetV2 {
         self.try_init(device)
             .unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    fn stage(
-        &self,
-        blocks: usize,
-        channels: usize,
-        dim: usize,
-        stride: usize,
-        device: &Device,
-    ) -> Result<ResNetStage, Error> {
-        let first = self.block(channels, dim, [stride; 2], true, device);
-        let others = (1..blocks).map(|_| self.block(dim, dim, [1, 1], false, device));
-        let blocks = core::iter::once(first)
-            .chain(others)
-            .collect::<Result<_, _>>()?;
-        Ok(ResNetStage { blocks })
-    }
-
-    fn block(
-        &self,
-        channels: usize,
-        dim: usize,
-        stride: [usize; 2],
-        first: bool,
-        device: &Device,
-    ) -> Result<Bottleneck, Error> {
-        let middle = bottleneck_dim(dim);
-        let shortcut = |dim| -> Result<Shortcut, Error> {
-            Ok(Shortcut {
-                conv: conv(channels, dim, 1, stride, device),
-                norm: self.norm(dim, device)?,
-            })
-        };
-        Ok(Bottleneck {
-            downsample: first.then(|| shortcut(dim)).transpose()?,
-            conv1: conv(channels, middle, 1, [1, 1], device),
-            norm1: self.norm(middle, device)?,
-            conv2: conv(middle, middle, 3, stride, device),
-            norm2: self.norm(middle, device)?,
-            conv3: conv(middle, dim, 1, [1, 1], device),
-            norm3: self.norm(dim, device)?,
-        })
-    }
-
-    fn norm(&self, dim: usize, device: &Device) -> Result<GroupNorm, Error> {
-        if !dim.is_multiple_of(self.groups) {
-            return Err(Error::Indivisible {
-                what: "channels of a group norm",
-                divisor: self.groups,
-                got: dim,
-            });
-        }
-        Ok(GroupNormConfig::new(self.groups, dim)
-            .with_epsilon(self.epsilon)
-            .init(device))
-    }
-}
-
-fn conv(channels: usize, dim: usize, kernel: usize, stride: [usize; 2], device: &Device) -> Conv2d {
-    let fan_out = kernel * kernel * dim;
-    Conv2dConfig::new([channels, dim], [kernel; 2])
-        .with_stride(stride)
-        .with_bias(false)
-        .with_initializer(Initializer::Normal {
-            mean: 0.0,
-            std: (2.0 / fan_out as f64).sqrt(),
-        })
-        .init(device)
-}
-
-/// A quarter, rounded to a multiple of eight, but not below nine tenths of it (timm's `make_divisible`).
-fn bottleneck_dim(dim: usize) -> usize {
-    let quarter = dim as f64 / 4.0;
-    let rounded = ((dim + 16) / 32 * 8).max(8);
-    if (rounded as f64) < 0.9 * quarter {
-        rounded + 8
-    } else {
-        rounded
-    }
-}
-
-impl ResNetStem {
-    fn forward(&self, images: Tensor<4>, standardization: WeightStandardization) -> Tensor<4> {
-        let map = std_convolve(&self.conv, images, standardization);
-        let map = relu(self.norm.forward(map));
-        match self.pool {
-            StemPool::None => map,
-            StemPool::Max => {
-                let [_, _, height, width] = map.dims();
-                let window = same_window(POOL_KERNEL, POOL_STRIDE, [height, width]);
-                let pairs = [0, 1].map(|axis| (window.pad_before[axis], window.pad_after[axis]));
-                let options = MaxPoolOptions::new(POOL_KERNEL)
-                    .with_stride(POOL_STRIDE)
-                    .with_padding_pairs(pairs);
-                max_pool2d(map, options)
-            }
-        }
-    }
-}
-
-impl Bottleneck {
-    fn forward(&self, map: Tensor<4>, standardization: WeightStandardization) -> Tensor<4> {
-        let convolve = |conv: &Conv2d, map| std_convolve(conv, map, standardization);
-        let shortcut = match &self.downsample {
-            Some(shortcut) => shortcut.norm.forward(convolve(&shortcut.conv, map.clone())),
-            None => map.clone(),
-        };
-        let map = relu(self.norm1.forward(convolve(&self.conv1, map)));
-        let map = relu(self.norm2.forward(convolve(&self.conv2, map)));
-        relu(self.norm3.forward(convolve(&self.conv3, map)) + shortcut)
     }
 }
 
@@ -346,17 +171,9 @@ impl Backbone for ResNetV2 {
 
     fn layout(&self, size: [usize; 2]) -> Result<PatchGrid, Error> {
         nonzero("image size in px", &size)?;
-        let same = |steps: Steps, kernel, stride| {
-            let window = same_window(kernel, stride, steps.map());
-            steps.then(&window)
-        };
-        let conv = |steps, conv: &Conv2d| same(steps, conv.kernel_size, conv.stride);
-        let mut steps = conv(Steps::over(size), &self.stem.conv)?;
-        if self.stem.pool == StemPool::Max {
-            steps = same(steps, POOL_KERNEL, POOL_STRIDE)?;
-        }
+        let stem = self.stem.step(Steps::over(size))?;
         self.blocks()
-            .try_fold(steps, |steps, block| conv(steps, &block.conv2))?
+            .try_fold(stem, |steps, block| block.step(steps))?
             .grid()
     }
 
@@ -410,15 +227,6 @@ mod tests {
         let images = Tensor::random([1, 3, 16, 16], burn::tensor::Distribution::Default, &device);
         let [want, got] = [resnet, other].map(|resnet| resnet.forward(images.clone()).into_data());
         got.assert_approx_eq(&want, burn::tensor::Tolerance::<f32>::rel_abs(1e-3, 1e-3));
-    }
-
-    #[rstest]
-    #[case(256, 64)]
-    #[case(64, 16)]
-    #[case(40, 16)]
-    #[case(8, 8)]
-    fn bottlenecks_are_as_wide_as_timms(#[case] dim: usize, #[case] want: usize) {
-        assert_eq!(bottleneck_dim(dim), want);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::ops::project_patches;
 
 /// How a convolution's weight is standardised: mean 0 and variance 1 over each output channel's values.
 ///
-/// Qiao et al., [Weight Standardization](https://arxiv.org/abs/1903.10520). The variance divides by the number of
-/// values. `f16` is standardised in `f32`.
+/// Qiao et al., [Weight Standardization](https://arxiv.org/abs/1903.10520). The variance divides by the
+/// number of values. `f16` is standardised in `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum WeightStandardization {
     /// `(w − μ)/√(σ² + epsilon)`: `StdConv2dSame` of timm 1.0.31.
@@ -51,8 +51,8 @@ impl WeightStandardization {
     }
 }
 
-/// The windows of TensorFlow's SAME padding over a map of `size`: `⌈size/stride⌉` of them per axis, with no more
-/// zeros than they need, the smaller half first.
+/// The windows of TensorFlow's SAME padding over a map of `size`: `⌈size/stride⌉` of them per axis, with no
+/// more zeros than they need, the smaller half first.
 pub(super) fn same_window(kernel: [usize; 2], stride: [usize; 2], size: [usize; 2]) -> Window {
     let padding = [0, 1].map(|axis| {
         let last = size[axis].div_ceil(stride[axis]).saturating_sub(1) * stride[axis];
