@@ -4,6 +4,7 @@ mod checkpoints;
 mod foundation;
 mod motion;
 mod spectral;
+mod stems;
 
 use std::path::Path;
 

@@ -5,9 +5,11 @@ use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::PatchEmbed;
+use super::conv_stem::{ConvStemPatchEmbed, ConvStemPatchEmbedConfig};
 use super::dct::{DctPatchEmbed, DctPatchEmbedConfig};
 use super::deformable::{DeformablePatchEmbed, DeformablePatchEmbedConfig};
 use super::fourier::{FourierPatchEmbed, FourierPatchEmbedConfig};
+use super::hybrid::{AnyHybridPatchEmbed, HybridPatchEmbedConfig};
 use super::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use super::multires::{MultiresPatchEmbed, MultiresPatchEmbedConfig};
 use super::overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig};
@@ -129,4 +131,8 @@ catalogue! {
         "multi-level wavelet coefficients (Haar, Daubechies)";
     "fourier" => Fourier(FourierPatchEmbedConfig, FourierPatchEmbed),
         "Fourier coefficients, low and high frequencies mixed by a gate";
+    "conv-stem" => ConvStem(ConvStemPatchEmbedConfig, ConvStemPatchEmbed),
+        "stacked convolutions with batch norms (LeViT, ViT-C)";
+    "hybrid" => Hybrid(HybridPatchEmbedConfig, AnyHybridPatchEmbed),
+        "features of a convolutional network, projected (R+Ti, R26+S, R50+B, ConvNeXt stem)";
 }

@@ -1,12 +1,17 @@
 //! Images to tokens: one file per variant, and the catalogue of them all.
 
+mod backbone;
 mod catalogue;
+mod conv_norm;
+mod conv_stem;
+mod conv_stem_preset;
 mod crop;
 mod dct;
 mod deformable;
 mod flat_order;
 mod fourier;
 mod global_filter;
+mod hybrid;
 mod inflation;
 mod linear;
 mod multires;
@@ -14,15 +19,23 @@ mod normalization;
 mod overlap;
 mod patch_norm;
 mod projection;
+mod resnet_v2;
+mod resnet_v2_block;
 mod sampling;
 mod signal;
 mod spectral;
+mod std_conv;
+mod steps;
 mod tubelet;
 mod wavelet;
 
 use burn::tensor::{Int, Tensor};
 
+pub use backbone::{AnyBackbone, AnyBackboneConfig, Backbone, ConvNextStem, ConvNextStemConfig};
 pub use catalogue::{AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, EmbeddingInfo};
+pub use conv_norm::{ConvNorm, ConvStep};
+pub use conv_stem::{ConvStemPatchEmbed, ConvStemPatchEmbedConfig, StemActivation, StemEnd};
+pub use conv_stem_preset::ConvStemPreset;
 pub use crop::{CropBox, random_crops};
 pub use dct::{DctLayout, DctPatchEmbed, DctPatchEmbedConfig, DctPreset, Frequencies};
 pub use deformable::{
@@ -31,15 +44,19 @@ pub use deformable::{
 pub use flat_order::{FlatOrder, patchify, unpatchify};
 pub use fourier::{Bands, FourierPatchEmbed, FourierPatchEmbedConfig};
 pub use global_filter::{GlobalFilter, GlobalFilterConfig};
+pub use hybrid::{AnyHybridPatchEmbed, HybridPatchEmbed, HybridPatchEmbedConfig, HybridPreset};
 pub use inflation::Inflation;
 pub use linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 pub use multires::{MultiresPatchEmbed, MultiresPatchEmbedConfig};
 pub use normalization::Normalization;
 pub use overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig, OverlapPreset};
 pub use patch_norm::PatchNorm;
+pub use resnet_v2::{ResNetV2, ResNetV2Config};
+pub use resnet_v2_block::{Bottleneck, ResNetStage, ResNetStem, Shortcut, StemPool};
 pub use signal::{SignalPatchEmbed, SignalPatchEmbedConfig};
 pub use spectral::wavelet::Wavelet;
 pub use spectral::{FeatureStatistics, FourierBand, HighBand, Spectrum};
+pub use std_conv::WeightStandardization;
 pub use tubelet::{TubeletPatchEmbed, TubeletPatchEmbedConfig, TubeletPreset};
 pub use wavelet::{WaveletDomain, WaveletPatchEmbed, WaveletPatchEmbedConfig};
 
