@@ -115,3 +115,40 @@ impl Choice {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use crate::data::Pictures;
+
+    #[test]
+    fn an_embedding_that_cannot_be_masked_and_restored_still_makes_a_classifier() {
+        let pictures = Arc::new(Pictures {
+            pixels: vec![0; 900],
+            labels: vec![0],
+            channels: 1,
+            size: [30; 2],
+        });
+        let split = Split {
+            name: "untiled".to_owned(),
+            train: pictures.clone(),
+            test: pictures,
+            classes: 2,
+        };
+        let device = Device::flex();
+        let overlap = Choice::from_str("overlap", false).unwrap();
+        assert!(overlap.vit(&split, &device).is_ok());
+        let error = overlap.mae(&split, &device).unwrap_err().to_string();
+        for part in ["'overlap'", "expected [32, 32] px", "--task vit"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let linear = Choice::from_str("linear", false).unwrap();
+        let error = linear.vit(&split, &device).unwrap_err().to_string();
+        assert!(
+            error.contains("'linear'") && error.contains("[30, 30]"),
+            "{error}"
+        );
+    }
+}

@@ -20,6 +20,8 @@ pub(super) struct Point {
 
 /// Between disc and label, tried in turn.
 const DISTANCES_PX: [i32; 8] = [3, 8, 14, 22, 34, 50, 70, 95];
+/// Between a label and the discs of others, so that it is plain whose it is; less where it is crowded.
+const CLEARANCES_PX: [i32; 3] = [8, 4, 0];
 /// Towards right, left, above, below and the corners.
 const DIRECTIONS: [(i32, i32); 8] = [
     (1, 0),
@@ -38,6 +40,15 @@ impl Rect {
             && other.left < self.right
             && self.top < other.bottom
             && other.top < self.bottom
+    }
+
+    fn grown(&self, by: i32) -> Self {
+        Self {
+            left: self.left - by,
+            top: self.top - by,
+            right: self.right + by,
+            bottom: self.bottom + by,
+        }
     }
 
     fn inside(&self, frame: &Self) -> bool {
@@ -87,28 +98,30 @@ impl Point {
     }
 }
 
-/// The nearest free place for each label, in the order of the points; where there is none, right of its point.
-pub(super) fn place(points: &[Point], frame: Rect) -> Vec<Rect> {
-    let discs: Vec<Rect> = points.iter().map(Point::bounds).collect();
+/// The nearest free place for each label, in the order of the points, clear of `bars` too; where there is
+/// none, right of its point.
+pub(super) fn place(points: &[Point], bars: &[Rect], frame: Rect) -> Vec<Rect> {
     let mut placed: Vec<Rect> = Vec::new();
-    for point in points {
-        let candidates = DISTANCES_PX.iter().flat_map(|distance| {
-            DIRECTIONS
-                .iter()
-                .map(|direction| point.label_at(*distance, *direction))
-        });
-        let free = |label: &Rect| {
-            label.inside(&frame)
-                && !discs
-                    .iter()
-                    .chain(&placed)
-                    .any(|other| label.overlaps(other))
+    for (index, point) in points.iter().enumerate() {
+        let others = points
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != index);
+        let others: Vec<Rect> = others.map(|(_, other)| other.bounds()).collect();
+        let taken: Vec<Rect> = bars.iter().chain(&placed).copied().collect();
+        let free = |label: &Rect, clearance: i32| {
+            let roomy = label.grown(clearance);
+            let overlaps = |label: &Rect, all: &[Rect]| all.iter().any(|one| label.overlaps(one));
+            label.inside(&frame) && !overlaps(&roomy, &others) && !overlaps(label, &taken)
         };
-        let label = candidates
-            .into_iter()
-            .find(free)
-            .unwrap_or_else(|| point.label_at(DISTANCES_PX[0], DIRECTIONS[0]));
-        placed.push(label);
+        let label = CLEARANCES_PX.iter().find_map(|clearance| {
+            let distances = DISTANCES_PX.iter();
+            distances
+                .flat_map(|distance| DIRECTIONS.iter().map(move |side| (*distance, *side)))
+                .map(|(distance, side)| point.label_at(distance, side))
+                .find(|label| free(label, *clearance))
+        });
+        placed.push(label.unwrap_or_else(|| point.label_at(DISTANCES_PX[0], DIRECTIONS[0])));
     }
     placed
 }
@@ -132,9 +145,15 @@ mod tests {
             right: 600,
             bottom: 400,
         };
-        let labels = place(&points, frame);
+        let bar = Rect {
+            left: 330,
+            top: 100,
+            right: 333,
+            bottom: 300,
+        };
+        let labels = place(&points, &[bar], frame);
         for (index, label) in labels.iter().enumerate() {
-            assert!(label.inside(&frame), "{label:?}");
+            assert!(label.inside(&frame) && !label.overlaps(&bar), "{label:?}");
             assert!(!labels[..index].iter().any(|other| label.overlaps(other)));
             assert!(!points.iter().any(|point| label.overlaps(&point.bounds())));
         }

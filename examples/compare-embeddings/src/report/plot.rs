@@ -1,4 +1,5 @@
 use std::error::Error as StdError;
+use std::ops::Range;
 use std::path::Path;
 
 use plotters::prelude::*;
@@ -29,23 +30,17 @@ fn draw(canvas: &Canvas<'_>, settings: &Settings, rows: &[Row]) -> Result<(), Bo
         settings.epochs, settings.backend
     );
     let area = canvas
+        .margin(8, 0, 0, 0)
         .titled(
             "Accuracy on held-out pictures against training speed",
             (FONT, 20),
         )?
         .titled(&note, (FONT, 14))?;
-    let deviation = |row: &Row| row.accuracy_deviation.unwrap_or(0.0);
-    let low = rows.iter().map(|row| row.accuracy - deviation(row));
-    let high = rows.iter().map(|row| row.accuracy + deviation(row));
-    let (low, high) = (low.fold(f64::MAX, f64::min), high.fold(f64::MIN, f64::max));
-    let margin = ((high - low) * 0.12).max(0.005);
-    let rates = rows.iter().map(|row| row.training_images_per_second);
-    let fastest = rates.fold(0.0, f64::max);
     let mut chart = ChartBuilder::on(&area)
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(64)
-        .build_cartesian_2d(0.0..1.1 * fastest, low - margin..high + margin)?;
+        .build_cartesian_2d(rates(rows), accuracies(rows))?;
     chart
         .configure_mesh()
         .x_desc("training images per second")
@@ -60,25 +55,22 @@ fn draw(canvas: &Canvas<'_>, settings: &Settings, rows: &[Row]) -> Result<(), Bo
     let most = rows.iter().map(|row| row.tokens).max().unwrap_or(1) as f64;
     let style = (FONT, LABEL).into_font().color(&BLACK);
     let mut points = Vec::new();
+    let mut bars = Vec::new();
     for row in rows {
-        let rate = row.training_images_per_second;
-        let color = if leads(row, rows) { FRONT } else { BEHIND };
-        let center = chart.backend_coord(&(rate, row.accuracy));
-        let radius = (LARGEST * (row.tokens as f64 / most).sqrt()).max(2.0) as i32;
-        if row.accuracy_deviation.is_some() {
-            let end =
-                |sign: f64| chart.backend_coord(&(rate, row.accuracy + sign * deviation(row)));
-            canvas.draw(&PathElement::new(
-                [end(-1.0), end(1.0)],
-                color.stroke_width(2),
-            ))?;
-        }
-        canvas.draw(&Circle::new(center, radius, color.filled()))?;
+        let at = |accuracy: f64| chart.backend_coord(&(row.training_images_per_second, accuracy));
         let (width, height) = canvas.estimate_text_size(row.embedding, &style)?;
         points.push(Point {
-            center,
-            radius,
+            center: at(row.accuracy),
+            radius: (LARGEST * (row.tokens as f64 / most).sqrt()).max(2.0) as i32,
             label: (width as i32, height as i32),
+        });
+        let (x, top) = at(row.accuracy + row.deviation());
+        let (_, bottom) = at(row.accuracy - row.deviation());
+        bars.push(Rect {
+            left: x - 1,
+            top,
+            right: x + 2,
+            bottom,
         });
     }
     let (x, y) = chart.plotting_area().get_pixel_range();
@@ -88,19 +80,68 @@ fn draw(canvas: &Canvas<'_>, settings: &Settings, rows: &[Row]) -> Result<(), Bo
         right: x.end,
         bottom: y.end,
     };
-    for ((row, point), label) in rows.iter().zip(&points).zip(place(&points, frame)) {
-        let nearest = label.nearest(point.center);
-        let apart = (nearest.0 - point.center.0, nearest.1 - point.center.1);
-        let apart = f64::from(apart.0).hypot(f64::from(apart.1)) as i32;
-        if apart > point.radius + FAR {
-            canvas.draw(&PathElement::new([point.center, nearest], BEHIND))?;
+    let labels = place(&points, &bars, frame);
+    leaders(canvas, &points, &labels)?;
+    for front in [false, true] {
+        for ((row, point), bar) in rows.iter().zip(&points).zip(&bars) {
+            if leads(row, rows) == front {
+                let color = if front { FRONT } else { BEHIND };
+                disc(canvas, point, bar, color)?;
+            }
         }
+    }
+    for (row, label) in rows.iter().zip(&labels) {
         canvas.draw(&Text::new(
             row.embedding,
             (label.left, label.top),
             style.clone(),
         ))?;
     }
+    Ok(())
+}
+
+/// From 0, with room at the right.
+fn rates(rows: &[Row]) -> Range<f64> {
+    let rates = rows.iter().map(|row| row.training_images_per_second);
+    0.0..1.1 * rates.fold(0.0, f64::max)
+}
+
+/// From the worst to the best, with room for bars and labels.
+fn accuracies(rows: &[Row]) -> Range<f64> {
+    let low = rows.iter().map(|row| row.accuracy - row.deviation());
+    let high = rows.iter().map(|row| row.accuracy + row.deviation());
+    let (low, high) = (low.fold(f64::MAX, f64::min), high.fold(f64::MIN, f64::max));
+    let margin = (0.12 * (high - low)).max(0.005);
+    low - margin..high + margin
+}
+
+/// Lines from discs to labels that found no place beside them.
+fn leaders(
+    canvas: &Canvas<'_>,
+    points: &[Point],
+    labels: &[Rect],
+) -> Result<(), Box<dyn StdError>> {
+    for (point, label) in points.iter().zip(labels) {
+        let nearest = label.nearest(point.center);
+        let apart = (nearest.0 - point.center.0, nearest.1 - point.center.1);
+        if f64::from(apart.0).hypot(f64::from(apart.1)) > f64::from(point.radius + FAR) {
+            canvas.draw(&PathElement::new([point.center, nearest], BEHIND))?;
+        }
+    }
+    Ok(())
+}
+
+/// A disc with a white rim, and the bar of its deviation.
+fn disc(
+    canvas: &Canvas<'_>,
+    point: &Point,
+    bar: &Rect,
+    color: RGBColor,
+) -> Result<(), Box<dyn StdError>> {
+    let corners = [(bar.left, bar.top), (bar.right, bar.bottom)];
+    canvas.draw(&Rectangle::new(corners, color.filled()))?;
+    canvas.draw(&Circle::new(point.center, point.radius + 1, WHITE.filled()))?;
+    canvas.draw(&Circle::new(point.center, point.radius, color.filled()))?;
     Ok(())
 }
 

@@ -91,6 +91,11 @@ impl fmt::Display for Settings {
 }
 
 impl Row {
+    /// Of the accuracy; 0 if there is one seed.
+    pub(super) fn deviation(&self) -> f64 {
+        self.accuracy_deviation.unwrap_or(0.0)
+    }
+
     fn accuracy(&self) -> String {
         let percent = 100.0 * self.accuracy;
         match self.accuracy_deviation {
