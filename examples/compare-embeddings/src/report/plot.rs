@@ -52,27 +52,12 @@ fn draw(canvas: &Canvas<'_>, settings: &Settings, rows: &[Row]) -> Result<(), Bo
         .light_line_style(WHITE)
         .draw()?;
 
-    let most = rows.iter().map(|row| row.tokens).max().unwrap_or(1) as f64;
     let style = (FONT, LABEL).into_font().color(&BLACK);
-    let mut points = Vec::new();
-    let mut bars = Vec::new();
-    for row in rows {
-        let at = |accuracy: f64| chart.backend_coord(&(row.training_images_per_second, accuracy));
-        let (width, height) = canvas.estimate_text_size(row.embedding, &style)?;
-        points.push(Point {
-            center: at(row.accuracy),
-            radius: (LARGEST * (row.tokens as f64 / most).sqrt()).max(2.0) as i32,
-            label: (width as i32, height as i32),
-        });
-        let (x, top) = at(row.accuracy + row.deviation());
-        let (_, bottom) = at(row.accuracy - row.deviation());
-        bars.push(Rect {
-            left: x - 1,
-            top,
-            right: x + 2,
-            bottom,
-        });
-    }
+    let size = |row: &Row| canvas.estimate_text_size(row.embedding, &style);
+    let sizes = rows.iter().map(size).collect::<Result<Vec<_>, _>>()?;
+    let (points, bars) = marks(rows, &sizes, |rate, accuracy| {
+        chart.backend_coord(&(rate, accuracy))
+    });
     let (x, y) = chart.plotting_area().get_pixel_range();
     let frame = Rect {
         left: x.start,
@@ -98,6 +83,33 @@ fn draw(canvas: &Canvas<'_>, settings: &Settings, rows: &[Row]) -> Result<(), Bo
         ))?;
     }
     Ok(())
+}
+
+/// Where discs, their labels' sizes and the bars of deviation are; `at` turns rate and accuracy into pixels.
+fn marks(
+    rows: &[Row],
+    sizes: &[(u32, u32)],
+    at: impl Fn(f64, f64) -> (i32, i32),
+) -> (Vec<Point>, Vec<Rect>) {
+    let most = rows.iter().map(|row| row.tokens).max().unwrap_or(1) as f64;
+    let mark = |(row, (width, height)): (&Row, &(u32, u32))| {
+        let at = |accuracy: f64| at(row.training_images_per_second, accuracy);
+        let point = Point {
+            center: at(row.accuracy),
+            radius: (LARGEST * (row.tokens as f64 / most).sqrt()).max(2.0) as i32,
+            label: (*width as i32, *height as i32),
+        };
+        let (x, top) = at(row.accuracy + row.deviation());
+        let (_, bottom) = at(row.accuracy - row.deviation());
+        let bar = Rect {
+            left: x - 1,
+            top,
+            right: x + 2,
+            bottom,
+        };
+        (point, bar)
+    };
+    rows.iter().zip(sizes).map(mark).unzip()
 }
 
 /// From 0, with room at the right.
