@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+use crate::data::{DatasetName, Source};
+use crate::model::Choice;
+
 /// Pre-train a tiny masked autoencoder on real pictures, fine-tune a ViT from its encoder, and train
 /// the same ViT from scratch for comparison.
 ///
@@ -21,18 +24,12 @@ pub(crate) struct Args {
     #[arg(long, default_value = "flex")]
     pub(crate) backend: String,
 
-    /// Patch embedding: linear or overlap
-    #[arg(long, default_value = "linear")]
-    pub(crate) embed: String,
+    /// Patch embedding
+    #[arg(long, value_enum, value_name = "NAME", default_value = "linear")]
+    pub(crate) embed: Choice,
 
-    /// Bundled pictures: Fashion-MNIST (28×28 grey, 10 classes) or emoji (32×32 RGB, 10 categories)
-    #[arg(long, value_enum, default_value_t = DatasetName::Fashion)]
-    pub(crate) dataset: DatasetName,
-
-    /// Your own pictures instead: a folder with the four Fashion-MNIST idx.gz files, or a folder with one
-    /// folder of pictures (png, jpeg) per class, optionally under train/ and test/
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: Source,
 
     /// Epochs of MAE pre-training; the classifiers get three for every eight. Default: 40, 80 for emoji
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
@@ -70,19 +67,10 @@ pub(crate) enum Task {
     All,
 }
 
-/// Bundled data.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DatasetName {
-    /// Fashion-MNIST
-    Fashion,
-    /// Noto emoji
-    Emoji,
-}
-
 impl Args {
     /// Epochs of pre-training.
     pub(crate) fn mae_epochs(&self) -> usize {
-        match (self.epochs, self.quick, self.dataset) {
+        match (self.epochs, self.quick, self.source.dataset) {
             (Some(epochs), ..) => epochs as usize,
             (None, true, _) => 2,
             (None, false, DatasetName::Emoji) => 80,

@@ -7,17 +7,7 @@
 //! Fashion-MNIST (8,000 pictures of the bundled set), patch 4, dim 64, 4 layers; README has the time
 //! it takes and the accuracy to expect.
 
-mod cli;
-mod data;
-mod error;
-mod failure;
-mod report;
-mod run;
-mod train;
-
 use std::process::ExitCode;
-
-use clap::Parser;
 
 /// Training allocates and frees large tensors all the time, which the system's allocator hands back
 /// to the kernel page by page.
@@ -25,12 +15,5 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let args = cli::Args::parse();
-    match failure::catch(|| run::run(&args)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    tiny_mae::main()
 }

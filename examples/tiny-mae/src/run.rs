@@ -4,51 +4,38 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::nn::Initializer;
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
 use burn::train::metric::{AccuracyMetric, LossMetric};
-use burn_patch::embed::{AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, PatchEmbed};
+use burn_patch::embed::{AnyPatchEmbed, PatchEmbed};
 use burn_patch::ops::backends::device;
-use burn_vit::{ClassToken, Mae, MaeConfig, Pooling, Position, Vit, VitConfig};
+use burn_vit::{Mae, Vit};
 
 use crate::cli::{Args, Task};
-use crate::data::{self, Pictures, Split};
+use crate::data::{Pictures, Split};
 use crate::error::Error;
+use crate::model::{DROP_PATH, PATCH, RATE_FROM_SCRATCH};
 use crate::report::{self, Curve, Metrics};
 use crate::train::{
-    Batchers, Classifier, Outcome, Phase, PictureBatcher, Pretrainer, last_checkpoint, train,
+    Batchers, Classifier, Outcome, Phase, PictureBatcher, Pretrainer, accuracy, last_checkpoint,
+    train,
 };
 
-/// Side of a patch in pixels.
-const PATCH: usize = 4;
-const DIM: usize = 64;
-const DEPTH: usize = 4;
-const HEADS: usize = 4;
-const DECODER_DIM: usize = 32;
-const DECODER_DEPTH: usize = 2;
-const RATE_FROM_SCRATCH: f64 = 2e-3;
 const RATE_FINE_TUNE: f64 = 1e-3;
-/// PyTorch's for linear layers. After 5 epochs of pre-training the loss is 0.520, with MAE's Xavier, whose
-/// residual branches start larger, 0.564.
-const INITIALIZER: Initializer = Initializer::KaimingUniform {
-    gain: 0.577_350_269_189_625_8,
-    fan_out_only: false,
-};
-/// Of the classifiers. With 15 epochs from scratch and seeds 0 and 1: 84.25 % and 84.8 %, without it
-/// 82.25 % and 84.5 %.
-const DROP_PATH: f64 = 0.1;
 /// Held-out pictures whose loss is watched while training; all of them count at the end.
 const WATCHED: usize = 500;
-/// Pictures per step where no gradient is kept.
-const TEST_BATCH: usize = 250;
+/// Training and held-out pictures of a quick run.
+const QUICK: [usize; 2] = [1024, 512];
 
 /// Runs what the arguments ask for.
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let device = device(&args.backend)?;
-    check_embedding(&args.embed)?;
-    let split = data::load(args)?;
-    make_writable(&args.out)?;
+    let split = args.source.load()?;
+    let split = match args.quick {
+        true => split.truncated(QUICK[0], QUICK[1]),
+        false => split,
+    };
+    report::make_writable(&args.out)?;
     let session = Session::new(args, device, split)?;
     session.open_runs()?;
     println!(
@@ -60,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         session.split.train.size[0],
         session.split.train.size[1],
         args.backend,
-        args.embed,
+        args.embed.name(),
     );
     let mut metrics = Metrics::new(args, &session.split.name);
     let mut curves = Vec::new();
@@ -94,50 +81,26 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_embedding(name: &str) -> Result<(), Error> {
-    if EMBEDDINGS.iter().any(|embedding| embedding.name == name) {
-        return Ok(());
-    }
-    let names: Vec<&str> = EMBEDDINGS.iter().map(|embedding| embedding.name).collect();
-    Err(Error::UnknownEmbedding {
-        got: name.to_owned(),
-        expected: names.join(", "),
-    })
-}
-
-/// Finds out now, not after minutes of training, whether the results can be written.
-fn make_writable(out: &Path) -> Result<(), Error> {
-    let probe = out.join(".write-test");
-    std::fs::create_dir_all(out)
-        .and_then(|()| std::fs::write(&probe, []))
-        .and_then(|()| std::fs::remove_file(&probe))
-        .map_err(|error| Error::Output {
-            path: out.to_owned(),
-            why: error.to_string(),
-        })
-}
-
 struct Session<'a> {
     args: &'a Args,
     device: Device,
     split: Split,
-    train: Arc<Pictures>,
-    test: Arc<Pictures>,
     patches: usize,
 }
 
 impl<'a> Session<'a> {
+    /// Builds each model once, so that one that does not fit is refused before any training.
     fn new(args: &'a Args, device: Device, split: Split) -> Result<Self, Error> {
-        let patches = embedding(args, &split, &device)?
-            .layout(split.train.size)?
-            .tokens();
+        if args.task != Task::Vit {
+            args.embed.mae(&split, &device)?;
+        }
+        let vit = args.embed.vit(&split, &device)?;
+        let patches = vit.patch_embed.layout(split.train.size)?.tokens();
         Ok(Self {
             args,
             device,
-            train: Arc::new(split.train.clone()),
-            test: Arc::new(split.test.clone()),
-            patches,
             split,
+            patches,
         })
     }
 
@@ -147,8 +110,8 @@ impl<'a> Session<'a> {
         let note = runs.join("run.json");
         let settings = serde_json::json!({
             "dataset": self.split.name,
-            "pictures": self.train.len(),
-            "embedding": self.args.embed,
+            "pictures": self.split.train.len(),
+            "embedding": self.args.embed.name(),
             "batch": self.args.batch,
             "seed": self.args.seed,
         });
@@ -174,14 +137,6 @@ impl<'a> Session<'a> {
             .map_err(broken)
     }
 
-    fn config(&self) -> VitConfig {
-        VitConfig::new(self.split.train.size, DEPTH, HEADS)
-            .with_class_token(ClassToken::Absent)
-            .with_pooling(Pooling::Mean)
-            .with_position(Position::Learned)
-            .with_initializer(INITIALIZER)
-    }
-
     /// The device with gradients, its generator seeded.
     fn training_device(&self) -> Device {
         self.device.seed(self.args.seed);
@@ -191,11 +146,8 @@ impl<'a> Session<'a> {
     /// The MAE, trained.
     fn pretrain(&self) -> Result<Outcome<Pretrainer>, Error> {
         let device = self.training_device();
-        let embed = embedding(self.args, &self.split, &device)?;
-        let config = MaeConfig::new(self.config(), DECODER_DIM, DECODER_DEPTH, HEADS);
-        let model = Pretrainer {
-            mae: config.try_init(embed, &device)?.materialize(),
-        };
+        let mae = self.args.embed.mae(&self.split, &device)?;
+        let model = Pretrainer { mae };
         let phase = self.phase("mae", 1, self.args.mae_epochs(), RATE_FROM_SCRATCH);
         train(&phase, model, self.batchers(&phase), |training| {
             training
@@ -206,13 +158,7 @@ impl<'a> Session<'a> {
 
     /// The ViT before training.
     fn vit(&self) -> Result<Vit<AnyPatchEmbed>, Error> {
-        let device = self.training_device();
-        let embed = embedding(self.args, &self.split, &device)?;
-        let config = self
-            .config()
-            .with_classes(Some(self.split.classes))
-            .with_drop_path(DROP_PATH);
-        Ok(config.try_init(embed, &device)?.materialize())
+        self.args.embed.vit(&self.split, &self.training_device())
     }
 
     /// A classifier, trained.
@@ -240,7 +186,7 @@ impl<'a> Session<'a> {
             true => last_checkpoint(&folder).unwrap_or(0),
             false => 0,
         };
-        let batch = (self.args.batch as usize).min(self.train.len());
+        let batch = (self.args.batch as usize).min(self.split.train.len());
         Phase {
             name,
             epochs,
@@ -262,10 +208,10 @@ impl<'a> Session<'a> {
     fn batchers(&self, phase: &Phase) -> Batchers {
         let seed = phase.seed.rotate_left(17);
         Batchers {
-            train: self.batcher(&self.train, true, seed),
-            train_len: self.train.len(),
-            test: self.batcher(&self.test, false, seed),
-            test_len: self.test.len().min(WATCHED),
+            train: self.batcher(&self.split.train, true, seed),
+            train_len: self.split.train.len(),
+            test: self.batcher(&self.split.test, false, seed),
+            test_len: self.split.test.len().min(WATCHED),
         }
     }
 
@@ -275,23 +221,13 @@ impl<'a> Session<'a> {
 
     /// Share of the held-out pictures that the model names rightly.
     fn accuracy(&self, vit: &Vit<AnyPatchEmbed>) -> f64 {
-        let batcher = self.batcher(&self.test, false, 0);
-        let all: Vec<usize> = (0..self.test.len()).collect();
-        let right: i64 = all
-            .chunks(TEST_BATCH)
-            .map(|indices| {
-                let batch = batcher.collect(indices, &self.device);
-                let named = vit.forward(batch.images).argmax(1).squeeze_dim(1);
-                named.equal(batch.labels).int().sum().into_scalar::<i64>()
-            })
-            .sum();
-        right as f64 / all.len() as f64
+        accuracy(vit, &self.split.test, &self.device)
     }
 
     fn paint(&self, mae: &Mae<AnyPatchEmbed>) -> Result<(), Error> {
-        let shown: Vec<usize> = (0..report::SHOWN.min(self.test.len())).collect();
+        let shown: Vec<usize> = (0..report::SHOWN.min(self.split.test.len())).collect();
         let batch = self
-            .batcher(&self.test, false, 0)
+            .batcher(&self.split.test, false, 0)
             .collect(&shown, &self.device);
         let output = mae.forward(batch.images.clone(), &batch.noise);
         let painted = mae.paint(batch.images.clone(), &output);
@@ -318,11 +254,4 @@ impl<'a> Session<'a> {
             .save_file(&path)
             .map_err(|error| broken(&path, error.to_string()))
     }
-}
-
-fn embedding(args: &Args, split: &Split, device: &Device) -> Result<AnyPatchEmbed, Error> {
-    let config =
-        AnyPatchEmbedConfig::for_stride(&args.embed, [PATCH; 2], split.train.channels, DIM)
-            .expect("checked by check_embedding");
-    Ok(config.try_init(device)?)
 }

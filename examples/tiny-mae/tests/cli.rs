@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use burn_patch::embed::EMBEDDINGS;
 use tempfile::TempDir;
 
 fn run(args: &[&str]) -> Output {
@@ -41,10 +42,30 @@ fn unknown_names_list_the_known_ones() {
             "flex, ndarray, wgpu, tch, tch-cuda, cuda",
         ],
     );
-    assert_refused(
-        &["--embed", "round"],
-        &["unknown embedding 'round'", "linear, overlap"],
+    let output = run(&["--embed", "round"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("'round'"), "{text}");
+    for embedding in EMBEDDINGS {
+        assert!(text.contains(embedding.name), "{text}");
+    }
+}
+
+#[test]
+fn help_says_what_each_embedding_does() {
+    let output = run(&["--help"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.starts_with("Pre-train"),
+        "{text}"
     );
+    for embedding in EMBEDDINGS {
+        let line = text
+            .lines()
+            .find(|line| line.contains(&format!("- {}:", embedding.name)));
+        let line = line.unwrap_or_else(|| panic!("{}: {text}", embedding.name));
+        assert!(line.contains(embedding.summary), "{line}");
+    }
 }
 
 #[cfg(not(feature = "cuda"))]

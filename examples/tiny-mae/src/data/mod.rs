@@ -4,25 +4,66 @@ mod bundled;
 mod folder;
 mod idx;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use clap::ValueEnum;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
-use crate::cli::{Args, DatasetName};
 use crate::error::Error;
 
 /// Side to which pictures of a folder are resized, in pixels.
 const FOLDER_SIDE: u32 = 32;
 
+/// Which pictures, on the command line.
+#[derive(clap::Args, Debug, Clone)]
+#[command(about = None, long_about = None)] // or it would replace that of the program
+pub struct Source {
+    /// Bundled pictures: Fashion-MNIST (28×28 grey, 10 classes) or emoji (32×32 RGB, 10 categories)
+    #[arg(long, value_enum, default_value_t = DatasetName::Fashion)]
+    pub(crate) dataset: DatasetName,
+
+    /// Your own pictures instead: a folder with the four Fashion-MNIST idx.gz files, or a folder with one
+    /// folder of pictures (png, jpeg) per class, optionally under train/ and test/
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// Bundled data.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DatasetName {
+    /// Fashion-MNIST
+    Fashion,
+    /// Noto emoji
+    Emoji,
+}
+
+impl Source {
+    /// Loads them.
+    ///
+    /// # Errors
+    ///
+    /// If files are missing or broken.
+    pub fn load(&self) -> Result<Split, Error> {
+        match (&self.data, self.dataset) {
+            (Some(path), _) => from_folder(path),
+            (None, DatasetName::Fashion) => bundled::fashion(),
+            (None, DatasetName::Emoji) => bundled::emoji(),
+        }
+    }
+}
+
 /// Decoded pictures, `u8` in `[channels, height, width]` order, one after another.
 #[derive(Debug, Clone)]
-pub(crate) struct Pictures {
+pub struct Pictures {
     pub(crate) pixels: Vec<u8>,
     pub(crate) labels: Vec<u8>,
-    pub(crate) channels: usize,
-    pub(crate) size: [usize; 2],
+    /// Values per pixel.
+    pub channels: usize,
+    /// `[height, width]` in pixels.
+    pub size: [usize; 2],
 }
 
 impl Pictures {
@@ -31,7 +72,9 @@ impl Pictures {
         self.channels * self.size[0] * self.size[1]
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many.
+    #[allow(clippy::len_without_is_empty)] // no source gives none
+    pub fn len(&self) -> usize {
         self.labels.len()
     }
 
@@ -64,11 +107,15 @@ impl Pictures {
 
 /// A training part and a held-out part.
 #[derive(Debug, Clone)]
-pub(crate) struct Split {
-    pub(crate) name: String,
-    pub(crate) train: Pictures,
-    pub(crate) test: Pictures,
-    pub(crate) classes: usize,
+pub struct Split {
+    /// What reports call it.
+    pub name: String,
+    /// To learn from.
+    pub train: Arc<Pictures>,
+    /// Held out.
+    pub test: Arc<Pictures>,
+    /// How many there are to tell apart.
+    pub classes: usize,
 }
 
 impl Split {
@@ -77,8 +124,8 @@ impl Split {
         let classes = labels.max().map_or(0, |label| usize::from(*label) + 1);
         Self {
             name: name.to_owned(),
-            train,
-            test,
+            train: Arc::new(train),
+            test: Arc::new(test),
             classes,
         }
     }
@@ -91,27 +138,17 @@ impl Split {
     }
 
     /// The first `train` and `test` pictures.
-    fn truncated(self, train: usize, test: usize) -> Self {
+    #[must_use]
+    pub fn truncated(self, train: usize, test: usize) -> Self {
+        let first = |pictures: &Pictures, count: usize| {
+            Arc::new(pictures.pick(0..count.min(pictures.len())))
+        };
         Self {
-            train: self.train.pick(0..train.min(self.train.len())),
-            test: self.test.pick(0..test.min(self.test.len())),
+            train: first(&self.train, train),
+            test: first(&self.test, test),
             ..self
         }
     }
-}
-
-/// Loads what the command line asks for.
-pub(crate) fn load(args: &Args) -> Result<Split, Error> {
-    let split = match (&args.data, args.dataset) {
-        (Some(path), _) => from_folder(path)?,
-        (None, DatasetName::Fashion) => bundled::fashion()?,
-        (None, DatasetName::Emoji) => bundled::emoji()?,
-    };
-    Ok(if args.quick {
-        split.truncated(1024, 512)
-    } else {
-        split
-    })
 }
 
 fn from_folder(path: &Path) -> Result<Split, Error> {

@@ -1,14 +1,12 @@
 use std::error::Error as StdError;
 use std::path::Path;
-use std::sync::Once;
 
 use plotters::prelude::*;
-use plotters::style::{FontStyle, register_font};
 
+use super::{Canvas, picture};
 use crate::error::Error;
 use crate::train::Outcome;
 
-const FONT: &[u8] = include_bytes!("../../assets/DejaVuSans-ascii.ttf");
 const PANEL: (u32, u32) = (480, 360);
 
 /// A panel of the plot: loss per epoch, on training and held-out pictures.
@@ -30,29 +28,12 @@ impl Curve {
 
 /// Draws the panels side by side.
 pub(crate) fn curves(path: &Path, curves: &[Curve]) -> Result<(), Error> {
-    draw(path, curves).map_err(|error| Error::Output {
-        path: path.to_owned(),
-        why: error.to_string(),
-    })
-}
-
-fn draw(path: &Path, curves: &[Curve]) -> Result<(), Box<dyn StdError>> {
-    static FONT_ONCE: Once = Once::new();
-    FONT_ONCE.call_once(|| {
-        // Only a broken font file can fail here, and this one is compiled in.
-        let _ = register_font("sans-serif", FontStyle::Normal, FONT);
-    });
     let size = (PANEL.0 * curves.len() as u32, PANEL.1);
-    let mut pixels = vec![0; (3 * size.0 * size.1) as usize];
-    plot(&mut pixels, size, curves)?;
-    image::save_buffer(path, &pixels, size.0, size.1, image::ColorType::Rgb8)?;
-    Ok(())
+    picture(path, size, |canvas| plot(canvas, curves))
 }
 
-fn plot(pixels: &mut [u8], size: (u32, u32), curves: &[Curve]) -> Result<(), Box<dyn StdError>> {
-    let root = BitMapBackend::with_buffer(pixels, size).into_drawing_area();
-    root.fill(&WHITE)?;
-    for (panel, curve) in root.split_evenly((1, curves.len())).iter().zip(curves) {
+fn plot(canvas: &Canvas<'_>, curves: &[Curve]) -> Result<(), Box<dyn StdError>> {
+    for (panel, curve) in canvas.split_evenly((1, curves.len())).iter().zip(curves) {
         let values = || {
             curve
                 .train
@@ -101,6 +82,5 @@ fn plot(pixels: &mut [u8], size: (u32, u32), curves: &[Curve]) -> Result<(), Box
             .border_style(BLACK.mix(0.3))
             .draw()?;
     }
-    root.present()?;
     Ok(())
 }

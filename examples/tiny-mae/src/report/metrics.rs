@@ -23,7 +23,7 @@ pub(crate) struct Metrics {
     seconds: f64,
     seed: u64,
     backend: String,
-    embedding: String,
+    embedding: &'static str,
     dataset: String,
     batch: u32,
     mae_parameters: Option<usize>,
@@ -55,7 +55,7 @@ impl Metrics {
             seconds: 0.0,
             seed: args.seed,
             backend: args.backend.clone(),
-            embedding: args.embed.clone(),
+            embedding: args.embed.name(),
             dataset: dataset.to_owned(),
             batch: args.batch,
             mae_parameters: None,
@@ -104,10 +104,7 @@ impl Metrics {
 
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
         let json = serde_json::to_string_pretty(self).expect("plain numbers serialise");
-        std::fs::write(path, json).map_err(|error| Error::Output {
-            path: path.to_owned(),
-            why: error.to_string(),
-        })
+        super::write(path, &json)
     }
 
     pub(crate) fn print(&self) {

@@ -1,8 +1,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataset::Dataset;
-use burn::data::dataset::DatasetError;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_patch::reduce::uniform_noise;
 use rand::rngs::StdRng;
@@ -12,26 +12,28 @@ use crate::data::Pictures;
 
 /// Pictures on the device, with the host's random numbers for them.
 #[derive(Debug, Clone)]
-pub(crate) struct Batch {
+pub struct Batch {
     /// Pixels in −1..1, `[batch, channels, height, width]`.
-    pub(crate) images: Tensor<4>,
+    pub images: Tensor<4>,
     /// Classes, `[batch]`.
-    pub(crate) labels: Tensor<1, Int>,
+    pub labels: Tensor<1, Int>,
     /// Masking noise, one value per patch.
-    pub(crate) noise: Vec<f32>,
+    pub noise: Vec<f32>,
 }
 
 /// Flips and masks with a seeded generator on the host, so that every backend sees the same.
-pub(crate) struct PictureBatcher {
+pub struct PictureBatcher {
     pictures: Arc<Pictures>,
-    /// Patches per picture.
+    /// Noise values per picture.
     patches: usize,
     flip: bool,
     rng: Mutex<StdRng>,
 }
 
 impl PictureBatcher {
-    pub(crate) fn new(pictures: Arc<Pictures>, patches: usize, flip: bool, seed: u64) -> Self {
+    /// Draws `patches` values of masking noise per picture, 0 where nothing is masked; with `flip` it
+    /// mirrors each picture with even odds.
+    pub fn new(pictures: Arc<Pictures>, patches: usize, flip: bool, seed: u64) -> Self {
         Self {
             pictures,
             patches,
@@ -41,7 +43,7 @@ impl PictureBatcher {
     }
 
     /// The pictures at `indices`.
-    pub(crate) fn collect(&self, indices: &[usize], device: &Device) -> Batch {
+    pub fn collect(&self, indices: &[usize], device: &Device) -> Batch {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         let [height, width] = self.pictures.size;
         let (channels, batch) = (self.pictures.channels, indices.len());
@@ -77,8 +79,26 @@ impl Batcher<usize, Batch> for PictureBatcher {
     }
 }
 
+/// The first `len` pictures of `batcher`, `batch` at a time; if `shuffle` seeds it, every epoch has an order
+/// of its own.
+pub fn loader(
+    batcher: PictureBatcher,
+    len: usize,
+    batch: usize,
+    shuffle: Option<u64>,
+    device: &Device,
+) -> Arc<dyn DataLoader<Batch>> {
+    let builder = DataLoaderBuilder::new(batcher)
+        .batch_size(batch)
+        .set_device(device.clone());
+    match shuffle {
+        Some(seed) => builder.shuffle(seed).build(Indices(len)),
+        None => builder.build(Indices(len)),
+    }
+}
+
 /// The indices `0..len`: the batcher holds the pictures.
-pub(super) struct Indices(pub(super) usize);
+struct Indices(usize);
 
 impl Dataset<usize> for Indices {
     fn get(&self, index: usize) -> Result<usize, DatasetError> {

@@ -3,8 +3,11 @@
 mod batch;
 mod phase;
 mod plain_renderer;
+mod recipe;
 mod steps;
 
-pub(crate) use batch::{Batch, PictureBatcher};
+pub use batch::{Batch, PictureBatcher, loader};
 pub(crate) use phase::{Batchers, Outcome, Phase, last_checkpoint, train};
-pub(crate) use steps::{Classifier, Pretrainer};
+pub use recipe::learner;
+pub(crate) use steps::Pretrainer;
+pub use steps::{Classifier, TEST_BATCH, accuracy};

@@ -1,30 +1,17 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
-use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
-use burn::lr_scheduler::LrSchedulerConfig;
-use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::lr_scheduler::linear::LinearLrSchedulerConfig;
-use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
-use burn::lr_scheduler::sequential::SequentialLrSchedulerConfig;
-use burn::optim::AdamWConfig;
 use burn::store::ModuleRecord;
 use burn::tensor::Device;
 use burn::train::logger::{FileMetricLogger, MetricLogger};
 use burn::train::metric::NumericEntry;
 use burn::train::metric::store::Split;
-use burn::train::{InferenceStep, Learner, LearnerModel, SupervisedTraining, TrainStep};
+use burn::train::{InferenceStep, LearnerModel, SupervisedTraining, TrainStep};
 
-use super::batch::Indices;
 use super::plain_renderer::PlainRenderer;
-use super::{Batch, PictureBatcher};
+use super::{Batch, PictureBatcher, learner, loader};
 use crate::error::Error;
-
-/// Steps over which the learning rate climbs from 0.
-const WARM_UP: usize = 50;
-const WEIGHT_DECAY: f32 = 0.05;
 
 /// One training: which model, how long, how fast, where.
 pub(crate) struct Phase {
@@ -92,17 +79,12 @@ where
         }
     }
     let steps = phase.epochs * batchers.train_len.div_ceil(phase.batch);
-    let learner = Learner::new(
-        model,
-        AdamWConfig::new()
-            .with_weight_decay(WEIGHT_DECAY)
-            .with_epsilon(1e-8)
-            .init(),
-        schedule(phase.learning_rate, steps)?,
-    );
+    let learner = learner(model, phase.learning_rate, steps)?;
     let pictures = batchers.train_len * (phase.epochs - done);
-    let test = loader(phase, batchers.test, batchers.test_len, None);
-    let train = loader(phase, batchers.train, batchers.train_len, Some(phase.seed));
+    let (batch, device) = (phase.batch, &phase.device);
+    let test = loader(batchers.test, batchers.test_len, batch, None, device);
+    let seed = Some(phase.seed);
+    let train = loader(batchers.train, batchers.train_len, batch, seed, device);
     let mut training = register(SupervisedTraining::new(&phase.folder, train, test))
         .num_epochs(phase.epochs)
         .with_default_checkpointers()
@@ -125,37 +107,6 @@ where
         ));
     }
     outcome(phase, result.model, pictures, start.elapsed().as_secs_f64())
-}
-
-fn loader(
-    phase: &Phase,
-    batcher: PictureBatcher,
-    len: usize,
-    shuffle: Option<u64>,
-) -> Arc<dyn DataLoader<Batch>> {
-    let builder = DataLoaderBuilder::new(batcher)
-        .batch_size(phase.batch)
-        .set_device(phase.device.clone());
-    match shuffle {
-        Some(seed) => builder.shuffle(seed).build(Indices(len)),
-        None => builder.build(Indices(len)),
-    }
-}
-
-/// Linear warm-up, then half a cosine down to 0.
-fn schedule(rate: f64, steps: usize) -> Result<ModuleLrScheduler, Error> {
-    let warm_up = WARM_UP.min(steps / 5).max(1);
-    let climb = LinearLrSchedulerConfig::new(rate / warm_up as f64, rate, warm_up);
-    let fall = CosineAnnealingLrSchedulerConfig::new(rate, (steps - warm_up).max(1));
-    SequentialLrSchedulerConfig::new(
-        vec![
-            LrSchedulerConfig::Linear(climb),
-            LrSchedulerConfig::Cosine(fall),
-        ],
-        vec![warm_up],
-    )
-    .init()
-    .map_err(Error::Training)
 }
 
 /// The last epoch with model, optimizer and scheduler.

@@ -1,16 +1,21 @@
+use std::sync::Arc;
+
 use burn::backend::ExecutionError;
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use burn::train::metric::{Adaptor, ItemLazy, LossInput};
 use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 use burn_patch::embed::AnyPatchEmbed;
 use burn_vit::{Mae, Vit};
 
-use super::Batch;
+use super::{Batch, PictureBatcher};
+use crate::data::Pictures;
 
 /// Label smoothing of the classifiers while they train.
 const SMOOTHING: f32 = 0.1;
+/// Pictures per step where no gradient is kept.
+pub const TEST_BATCH: usize = 250;
 
 /// The MAE as burn-train trains it.
 #[derive(Module, Debug)]
@@ -61,8 +66,9 @@ impl InferenceStep for Pretrainer {
 
 /// The ViT as burn-train trains it.
 #[derive(Module, Debug)]
-pub(crate) struct Classifier {
-    pub(crate) vit: Vit<AnyPatchEmbed>,
+pub struct Classifier {
+    /// The model.
+    pub vit: Vit<AnyPatchEmbed>,
 }
 
 impl Classifier {
@@ -93,4 +99,19 @@ impl InferenceStep for Classifier {
     fn step(&self, batch: Batch) -> ClassificationOutput {
         self.output(batch, None)
     }
+}
+
+/// Share of the pictures that the model names rightly.
+pub fn accuracy(vit: &Vit<AnyPatchEmbed>, pictures: &Arc<Pictures>, device: &Device) -> f64 {
+    let batcher = PictureBatcher::new(pictures.clone(), 0, false, 0);
+    let all: Vec<usize> = (0..pictures.len()).collect();
+    let right: i64 = all
+        .chunks(TEST_BATCH)
+        .map(|indices| {
+            let batch = batcher.collect(indices, device);
+            let named = vit.forward(batch.images).argmax(1).squeeze_dim(1);
+            named.equal(batch.labels).int().sum().into_scalar::<i64>()
+        })
+        .sum();
+    right as f64 / all.len() as f64
 }

@@ -1,0 +1,168 @@
+//! One embedding: trained, tested and timed.
+
+use std::time::{Duration, Instant};
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
+use burn_patch::embed::{AnyPatchEmbed, PatchEmbed};
+use burn_vit::Vit;
+use tiny_mae::{
+    Choice, Classifier, Error, PictureBatcher, RATE_FROM_SCRATCH, Split, TEST_BATCH, accuracy,
+    learner, loader,
+};
+
+use crate::cli::Args;
+use crate::report::Row;
+
+/// How long the forward passes are timed.
+const TIMED: Duration = Duration::from_millis(300);
+
+/// What all embeddings have in common.
+pub(crate) struct Bench<'a> {
+    pub(crate) args: &'a Args,
+    pub(crate) split: &'a Split,
+    pub(crate) device: &'a Device,
+}
+
+/// A trained model and how long its training took.
+struct Trained {
+    vit: Vit<AnyPatchEmbed>,
+    seconds: f64,
+}
+
+impl Bench<'_> {
+    /// Trains with every seed and measures.
+    pub(crate) fn measure(&self, choice: Choice) -> Result<Row, Error> {
+        let start = Instant::now();
+        let fresh = choice.vit(self.split, &self.device.clone().autodiff())?;
+        let tokens = fresh.patch_embed.tokens(self.split.train.size)?;
+        let mut accuracies = Vec::new();
+        let mut training_seconds = 0.0;
+        let mut forward_rates = Vec::new();
+        for seed in 0..u64::from(self.args.seeds) {
+            let trained = self.train(choice, self.args.seed.wrapping_add(seed))?;
+            training_seconds += trained.seconds;
+            accuracies.push(accuracy(&trained.vit, &self.split.test, self.device));
+            forward_rates.push(self.forward_rate(&trained.vit)?);
+        }
+        let seen = self.args.epochs() * self.split.train.len() * accuracies.len();
+        Ok(Row {
+            embedding: choice.name(),
+            summary: choice.summary(),
+            accuracy: mean(&accuracies),
+            accuracy_deviation: deviation(&accuracies),
+            embedding_parameters: trainable(&fresh.patch_embed),
+            parameters: trainable(&fresh),
+            tokens,
+            training_images_per_second: seen as f64 / training_seconds,
+            inference_images_per_second: mean(&forward_rates),
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+
+    fn train(&self, choice: Choice, seed: u64) -> Result<Trained, Error> {
+        self.device.seed(seed);
+        let device = self.device.clone().autodiff();
+        let vit = choice.vit(self.split, &device)?.train();
+        let (len, epochs) = (self.split.train.len(), self.args.epochs());
+        let batch = (self.args.batch as usize).min(len);
+        let steps = epochs * len.div_ceil(batch);
+        let mut learner = learner(Classifier { vit }, RATE_FROM_SCRATCH, steps)?;
+        let batcher = PictureBatcher::new(self.split.train.clone(), 0, true, !seed);
+        let loader = loader(batcher, len, batch, Some(seed), &device);
+        let broken = |error: &dyn std::error::Error| Error::Training(error.to_string());
+        let sync = || device.sync().map_err(|error| broken(&error));
+
+        // The first step sets up threads and kernels, so it is not timed, and its gradients are not applied.
+        for batch in loader.iter().take(1) {
+            learner.train_step(batch.map_err(|error| broken(&error))?);
+        }
+        sync()?;
+        let start = Instant::now();
+        for _ in 0..epochs {
+            for batch in loader.iter() {
+                let grads = learner
+                    .train_step(batch.map_err(|error| broken(&error))?)
+                    .grads;
+                learner.lr_step();
+                learner.optimizer_step(grads);
+            }
+        }
+        sync()?;
+        Ok(Trained {
+            seconds: start.elapsed().as_secs_f64(),
+            vit: learner.model().vit.valid(),
+        })
+    }
+
+    /// Pictures per second without gradients.
+    fn forward_rate(&self, vit: &Vit<AnyPatchEmbed>) -> Result<f64, Error> {
+        let count = TEST_BATCH.min(self.split.test.len());
+        let indices: Vec<usize> = (0..count).collect();
+        let batcher = PictureBatcher::new(self.split.test.clone(), 0, false, 0);
+        let images = batcher.collect(&indices, self.device).images;
+        let forward = || {
+            let logits = vit.forward(images.clone());
+            let done = self.device.sync();
+            drop(logits);
+            done.map_err(|error| Error::Training(error.to_string()))
+        };
+        forward()?;
+        let start = Instant::now();
+        let mut passes = 0;
+        while passes == 0 || start.elapsed() < TIMED {
+            forward()?;
+            passes += 1;
+        }
+        Ok((passes * count) as f64 / start.elapsed().as_secs_f64())
+    }
+}
+
+/// How many numbers training changes: no fixed bases, no running statistics.
+fn trainable(module: &impl Module) -> usize {
+    struct Count(usize);
+    impl ModuleVisitor for Count {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad() {
+                self.0 += param.lazy_shape().num_elements();
+            }
+        }
+    }
+    let mut count = Count(0);
+    module.visit(&mut count);
+    count.0
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Standard deviation of a sample; none of a single value.
+fn deviation(values: &[f64]) -> Option<f64> {
+    let mean = mean(values);
+    let squares = values.iter().map(|value| (value - mean).powi(2));
+    (values.len() > 1).then(|| (squares.sum::<f64>() / (values.len() - 1) as f64).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::nn::{BatchNormConfig, LinearConfig};
+
+    #[test]
+    fn the_deviation_is_that_of_a_sample() {
+        assert_eq!(deviation(&[0.5]), None);
+        let deviation = deviation(&[0.2, 0.4, 0.6]).unwrap();
+        assert!((deviation - 0.2).abs() < 1e-12, "{deviation}");
+    }
+
+    #[test]
+    fn running_statistics_and_frozen_numbers_are_not_counted() {
+        let device = Device::flex().autodiff();
+        let norm = BatchNormConfig::new(6).init(&device);
+        assert_eq!((trainable(&norm), norm.num_params()), (12, 24));
+        let linear = LinearConfig::new(3, 4).init(&device);
+        assert_eq!(trainable(&linear), 16);
+        assert_eq!(trainable(&linear.no_grad()), 0);
+    }
+}

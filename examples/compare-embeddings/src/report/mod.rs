@@ -1,0 +1,7 @@
+//! What the program leaves behind.
+
+mod labels;
+mod plot;
+mod table;
+
+pub(crate) use table::{Row, Settings, Table};

@@ -1,0 +1,63 @@
+//! The whole program, step by step.
+
+use burn::tensor::Device;
+use burn_patch::ops::backends::device;
+use tiny_mae::{Choice, Error, Split, make_writable};
+
+use crate::cli::Args;
+use crate::measure::Bench;
+use crate::report::{Settings, Table};
+
+/// Training and held-out pictures of a quick run.
+const QUICK: [usize; 2] = [1024, 512];
+
+/// Runs what the arguments ask for.
+pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    let device = device(&args.backend)?;
+    let split = args.source.load()?;
+    let split = match args.quick {
+        true => split.truncated(QUICK[0], QUICK[1]),
+        false => split,
+    };
+    make_writable(&args.out)?;
+    let choices = fitting(args, &split, &device)?;
+    let settings = Settings::new(args, &split);
+    println!("{} embeddings; {settings}", choices.len());
+    let mut table = Table::new(settings);
+    let bench = Bench {
+        args,
+        split: &split,
+        device: &device,
+    };
+    for choice in choices {
+        let row = bench.measure(choice)?;
+        println!("{row}");
+        table.add(row);
+        table.write(&args.out)?;
+    }
+    println!(
+        "{} has table.md, table.json and plot.png",
+        args.out.display()
+    );
+    Ok(())
+}
+
+/// What can embed such pictures, found out before any training. What was asked for by name has to.
+fn fitting(args: &Args, split: &Split, device: &Device) -> Result<Vec<Choice>, Error> {
+    let mut fitting = Vec::new();
+    let mut refused = None;
+    for choice in args.choices() {
+        match choice.vit(split, device) {
+            Ok(_) => fitting.push(choice),
+            Err(error) if args.embeddings.is_empty() => {
+                println!("left out: {error}");
+                refused = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match refused {
+        Some(error) if fitting.is_empty() => Err(error),
+        _ => Ok(fitting),
+    }
+}
