@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::PatchEmbed;
 use super::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use super::overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig};
+use super::pyramid::{PyramidPatchEmbed, PyramidPatchEmbedConfig};
+use super::t2t::{T2tPatchEmbed, T2tPatchEmbedConfig};
 use crate::grid::PatchGrid;
 use crate::{Error, Tokens};
 
@@ -106,4 +108,8 @@ catalogue! {
         "non-overlapping patches, one shared matrix (ViT)";
     "overlap" => Overlap(OverlapPatchEmbedConfig, OverlapPatchEmbed),
         "overlapping convolution and LayerNorm (PVTv2, SegFormer, CvT)";
+    "pyramid" => Pyramid(PyramidPatchEmbedConfig, PyramidPatchEmbed),
+        "patches, then merging level by level (Swin, PVT, ConvNeXt)";
+    "t2t" => T2t(T2tPatchEmbedConfig, T2tPatchEmbed),
+        "overlapping splits with attention between them (Tokens-to-Token ViT)";
 }

@@ -1,19 +1,34 @@
 //! Images to tokens: one file per variant, and the catalogue of them all.
 
 mod catalogue;
+mod downsample;
 mod flat_order;
+mod layers;
 mod linear;
+mod merging;
 mod overlap;
 mod patch_norm;
 mod projection;
+mod pyramid;
+mod t2t;
+mod t2t_block;
 
 use burn::tensor::{Int, Tensor};
 
 pub use catalogue::{AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, EmbeddingInfo};
+pub use downsample::{
+    ConvBatchNorm, ConvNextDownsample, Downsample, DownsampleConfig, DownsampleKind,
+};
 pub use flat_order::{FlatOrder, patchify, unpatchify};
 pub use linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
+pub use merging::{MergeOrder, PatchMerging, PatchMergingConfig};
 pub use overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig, OverlapPreset};
 pub use patch_norm::PatchNorm;
+pub use pyramid::{PyramidLevel, PyramidPatchEmbed, PyramidPatchEmbedConfig, PyramidPreset};
+pub use t2t::{SoftSplit, T2tPatchEmbed, T2tPatchEmbedConfig, T2tPreset};
+pub use t2t_block::{
+    T2tAttention, T2tBlock, T2tBlockKind, T2tMlp, TokenPerformer, TokenTransformer,
+};
 
 use crate::grid::PatchGrid;
 use crate::{Error, Tokens};
