@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod foundation;
+mod hierarchy;
 
 use std::path::Path;
 
