@@ -380,4 +380,24 @@ mod tests {
         let error = PyramidPatchEmbedConfig::new(3, Vec::new()).try_init(&Device::flex());
         assert!(matches!(error, Err(Error::Zero { what: "levels", .. })));
     }
+
+    #[rstest]
+    #[case([4, 2], 16, [8, 12], [2, 6])]
+    #[case([4, 4], 64, [28, 28], [7, 7])]
+    #[case([16, 16], 768, [224, 224], [14, 14])]
+    #[case([14, 14], 32, [28, 42], [2, 3])]
+    #[case([3, 5], 8, [9, 10], [3, 2])]
+    #[case([1, 1], 1, [2, 3], [2, 3])]
+    fn there_is_one_token_per_stride(
+        #[case] stride: [usize; 2],
+        #[case] dim: usize,
+        #[case] size: [usize; 2],
+        #[case] want: [usize; 2],
+    ) {
+        let embed = PyramidPatchEmbedConfig::for_stride(stride, 1, dim).init(&Device::flex());
+        let grid = embed.layout(size).unwrap();
+        assert_eq!([grid.rows, grid.cols], want);
+        assert_eq!(grid.window.stride, stride);
+        assert_eq!(embed.dim(), dim);
+    }
 }
