@@ -1,5 +1,6 @@
 //! One level of a pyramid: an image or a grid of tokens to a coarser grid.
 
+use alloc::vec::Vec;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -285,9 +286,9 @@ pub(super) fn regular(tokens: Tokens, dim: usize) -> Tokens {
 
 /// Steps that make `stride` together: as many halvings at the end as leave 4 px or less for the first step,
 /// at least one where an axis can be halved. An axis that is odd by then takes its whole stride first.
-pub(super) fn halvings(stride: [usize; 2]) -> alloc::vec::Vec<[usize; 2]> {
+pub(super) fn halvings(stride: [usize; 2]) -> Vec<[usize; 2]> {
     let mut first = stride;
-    let mut steps = alloc::vec::Vec::new();
+    let mut steps = Vec::new();
     while steps.is_empty() || first.iter().any(|step| *step > 4) {
         let factor = first.map(|step| {
             if step > 1 && step.is_multiple_of(2) {
@@ -321,10 +322,7 @@ mod tests {
     #[case([16, 2], vec![[4, 1], [2, 1], [2, 2]])]
     #[case([3, 5], vec![[3, 5]])]
     #[case([1, 1], vec![[1, 1]])]
-    fn halvings_multiply_to_the_stride(
-        #[case] stride: [usize; 2],
-        #[case] want: alloc::vec::Vec<[usize; 2]>,
-    ) {
+    fn halvings_multiply_to_the_stride(#[case] stride: [usize; 2], #[case] want: Vec<[usize; 2]>) {
         let steps = halvings(stride);
         let product = |axis: usize| steps.iter().map(|step| step[axis]).product::<usize>();
         assert_eq!([product(0), product(1)], stride);

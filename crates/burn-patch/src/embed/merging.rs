@@ -228,7 +228,7 @@ mod tests {
         joined.into_data().assert_eq(&want.into(), true);
     }
 
-    /// Merging after patches is what a larger patch sees: version 2 without its norm is linear.
+    /// A grid of 3×5 cells: the last merged token has one real neighbour and three of padding.
     #[test]
     fn merged_tokens_see_exactly_the_pixels_of_their_box() {
         let device = Device::flex();

@@ -1,5 +1,6 @@
 //! Tokens-to-Token embedding.
 
+use alloc::vec;
 use alloc::vec::Vec;
 use burn::config::Config;
 use burn::module::Module;
@@ -195,7 +196,7 @@ impl T2tPatchEmbedConfig {
                 .and_then(|count| count.checked_mul(kw));
             values.push(count.ok_or_else(|| Error::Overflow {
                 what: "channels × kernel",
-                got: alloc::vec![input, kh, kw],
+                got: vec![input, kh, kw],
             })?);
             input = self.token_dim;
         }
@@ -228,7 +229,7 @@ impl T2tPatchEmbed {
     /// If a split does not fit.
     pub fn layouts(&self, size: [usize; 2]) -> Result<Vec<PatchGrid>, Error> {
         let (first, later) = self.windows.split_first().expect("at least one split");
-        let mut grids = alloc::vec![first.layout(size)?];
+        let mut grids = vec![first.layout(size)?];
         for (index, window) in later.iter().enumerate() {
             grids.push(grids[index].then(window)?);
         }
@@ -340,7 +341,7 @@ mod tests {
             stride: [3, 2],
             padding: None,
         };
-        let embed = T2tPatchEmbedConfig::new(alloc::vec![split], 2, 6).init(&device);
+        let embed = T2tPatchEmbedConfig::new(vec![split], 2, 6).init(&device);
         let mut conv = OverlapPatchEmbedConfig::new([5, 3], [3, 2], 2, 6)
             .with_norm(PatchNorm::None)
             .init(&device);
