@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod foundation;
+mod hierarchy;
 mod motion;
 mod spectral;
 mod stems;

@@ -2,13 +2,12 @@
 
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
+use burn_patch::Tokens;
 use burn_patch::embed::{
-    AnyPatchEmbedConfig, CropBox, EMBEDDINGS, LinearPatchEmbed, LinearPatchEmbedConfig,
-    MultiresPatchEmbedConfig, PatchEmbed, SignalPatchEmbedConfig, TubeletPatchEmbedConfig,
-};
-use burn_patch::embed::{
-    DctLayout, DctPatchEmbedConfig, FourierPatchEmbedConfig, Spectrum, Wavelet, WaveletDomain,
-    WaveletPatchEmbedConfig,
+    AnyPatchEmbedConfig, CropBox, DctLayout, DctPatchEmbedConfig, DownsampleKind, EMBEDDINGS,
+    FourierPatchEmbedConfig, LinearPatchEmbed, LinearPatchEmbedConfig, MultiresPatchEmbedConfig,
+    PatchEmbed, PyramidLevel, PyramidPatchEmbedConfig, SignalPatchEmbedConfig, Spectrum,
+    TubeletPatchEmbedConfig, Wavelet, WaveletDomain, WaveletPatchEmbedConfig,
 };
 use burn_patch::position::{
     AnyPosition, LearnedPositionConfig, SinCosDialect, SinCosPositionConfig,
@@ -36,6 +35,7 @@ pub fn subjects() -> Vec<Subject> {
         ("sincos", sincos as fn(&Device) -> AnyPosition),
     ];
     embeddings
+        .chain(levels())
         .chain(positions.map(|(name, init)| position(name, init)))
         .chain([video(), signal(), crops()])
         .chain([gelu(), attend(), mask_and_restore(), vit(), mae()])
@@ -138,6 +138,37 @@ fn configured(name: &'static str, config: AnyPatchEmbedConfig) -> Subject {
         let visible = embed.forward_visible(images(device, dtype), cells);
         let all = embed.forward(images(device, dtype));
         vec![all.into_embeddings(), visible.into_embeddings()]
+    })
+}
+
+/// Coarser levels over a first embedding; the plain pyramid has batch norms.
+fn levels() -> [Subject; 4] {
+    let patches = DownsampleKind::Patches;
+    [
+        ("merging", patches, DownsampleKind::SwinMerge),
+        ("merging, version 2", patches, DownsampleKind::SwinV2Merge),
+        (
+            "ConvNeXt levels",
+            DownsampleKind::ConvNextStem,
+            DownsampleKind::ConvNext,
+        ),
+        (
+            "convolutional levels",
+            DownsampleKind::ConvBatchNorm,
+            DownsampleKind::ConvBatchNorm,
+        ),
+    ]
+    .map(|(name, first, second)| {
+        let init = move |device: &Device| {
+            let level = |kind, stride, dim| PyramidLevel { kind, stride, dim };
+            // The first level is 4×3, so that merging pads.
+            let levels = vec![level(first, [2, 4], 8), level(second, [2, 2], DIM)];
+            PyramidPatchEmbedConfig::new(CHANNELS, levels).init(device)
+        };
+        Subject::new(format!("embed::{name}"), init, |embed, device, dtype| {
+            let levels = embed.forward_levels(images(device, dtype));
+            levels.into_iter().map(Tokens::into_embeddings).collect()
+        })
     })
 }
 

@@ -250,6 +250,50 @@ impl PatchGrid {
             })
     }
 
+    /// The grid of `next` laid over the cells of this one, its windows in pixels of the image
+    /// ([`Window::then`]). Padding that `next` adds at the right and bottom is part of them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Window::layout`], with sizes in pixels.
+    ///
+    /// ```
+    /// use burn_patch::grid::{Remainder, Window};
+    ///
+    /// let grid = Window::patch([4, 4], Remainder::Reject).layout([20, 28])?; // 5×7 cells
+    /// let merged = grid.then(&Window::patch([2, 2], Remainder::Pad))?;
+    /// assert_eq!((merged.rows, merged.cols), (3, 4));
+    /// assert_eq!(merged.window.kernel, [8, 8]);
+    /// assert_eq!(merged.center_px(2, 3), [20.0, 28.0]);
+    /// # Ok::<(), burn_patch::Error>(())
+    /// ```
+    pub fn then(&self, next: &Window) -> Result<Self, Error> {
+        let step = self.window.stride;
+        let over = next.layout([self.rows, self.cols]);
+        let over = over.map_err(|error| {
+            let Window { kernel, stride, .. } = self.window.then(next);
+            match error {
+                Error::Remainder { left, .. } => Error::Remainder {
+                    got: self.size,
+                    left: [left[0] * step[0], left[1] * step[1]],
+                    kernel,
+                    stride,
+                },
+                Error::SmallerThanPatch { .. } => Error::SmallerThanPatch {
+                    got: self.size,
+                    kernel,
+                },
+                other => other,
+            }
+        })?;
+        Ok(Self {
+            size: self.size,
+            rows: over.rows,
+            cols: over.cols,
+            window: self.window.then(&over.window),
+        })
+    }
+
     /// Centre of the window at `row`, `col`: `[y, x]` in pixels of the unpadded image.
     pub fn center_px(&self, row: usize, col: usize) -> [f32; 2] {
         let along = |axis: usize, index: usize| {
@@ -382,6 +426,24 @@ mod tests {
             .layout(size)
             .unwrap_err();
         assert!(matches!(error, Error::Zero { .. }));
+    }
+
+    #[test]
+    fn what_does_not_fit_over_a_grid_is_said_in_pixels() {
+        let grid = Window::patch([4, 4], Remainder::Reject)
+            .layout([20, 24])
+            .unwrap();
+        let patch = Window::patch([2, 2], Remainder::Reject);
+        let error = grid.then(&patch).unwrap_err();
+        assert_eq!(
+            error,
+            Error::Remainder {
+                got: [20, 24],
+                left: [4, 0],
+                kernel: [8, 8],
+                stride: [8, 8]
+            }
+        );
     }
 
     #[test]

@@ -13,6 +13,8 @@ use super::hybrid::{AnyHybridPatchEmbed, HybridPatchEmbedConfig};
 use super::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use super::multires::{MultiresPatchEmbed, MultiresPatchEmbedConfig};
 use super::overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig};
+use super::pyramid::{PyramidPatchEmbed, PyramidPatchEmbedConfig};
+use super::t2t::{T2tPatchEmbed, T2tPatchEmbedConfig};
 use super::tubelet::{TubeletPatchEmbed, TubeletPatchEmbedConfig};
 use super::wavelet::{WaveletPatchEmbed, WaveletPatchEmbedConfig};
 use crate::grid::PatchGrid;
@@ -135,4 +137,8 @@ catalogue! {
         "stacked convolutions with batch norms (LeViT, ViT-C)";
     "hybrid" => Hybrid(HybridPatchEmbedConfig, AnyHybridPatchEmbed),
         "features of a convolutional network, projected (R+Ti, R26+S, R50+B, ConvNeXt stem)";
+    "pyramid" => Pyramid(PyramidPatchEmbedConfig, PyramidPatchEmbed),
+        "patches, then merging level by level (Swin, PVT, ConvNeXt)";
+    "t2t" => T2t(T2tPatchEmbedConfig, T2tPatchEmbed),
+        "overlapping splits with attention between them (Tokens-to-Token ViT)";
 }

@@ -162,6 +162,10 @@ impl LinearPatchEmbed {
         }
     }
 
+    pub(super) fn window(&self) -> Window {
+        Window::patch(self.proj.kernel_size, self.remainder)
+    }
+
     fn finish(&self, embeddings: Tensor<3>) -> Tensor<3> {
         match &self.norm {
             Some(norm) => norm.forward(embeddings),
@@ -180,7 +184,7 @@ impl PatchEmbed for LinearPatchEmbed {
     }
 
     fn layout(&self, size: [usize; 2]) -> Result<PatchGrid, Error> {
-        Window::patch(self.proj.kernel_size, self.remainder).layout(size)
+        self.window().layout(size)
     }
 
     fn forward(&self, images: Tensor<4>) -> Tokens {

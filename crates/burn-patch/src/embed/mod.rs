@@ -8,17 +8,21 @@ mod conv_stem_preset;
 mod crop;
 mod dct;
 mod deformable;
+mod downsample;
 mod flat_order;
 mod fourier;
 mod global_filter;
 mod hybrid;
 mod inflation;
+mod layers;
 mod linear;
+mod merging;
 mod multires;
 mod normalization;
 mod overlap;
 mod patch_norm;
 mod projection;
+mod pyramid;
 mod resnet_v2;
 mod resnet_v2_block;
 mod sampling;
@@ -26,6 +30,8 @@ mod signal;
 mod spectral;
 mod std_conv;
 mod steps;
+mod t2t;
+mod t2t_block;
 mod tubelet;
 mod wavelet;
 
@@ -41,22 +47,31 @@ pub use dct::{DctLayout, DctPatchEmbed, DctPatchEmbedConfig, DctPreset, Frequenc
 pub use deformable::{
     BoxCoder, DeformablePatchEmbed, DeformablePatchEmbedConfig, DeformablePreset,
 };
+pub use downsample::{
+    ConvBatchNorm, ConvNextDownsample, Downsample, DownsampleConfig, DownsampleKind,
+};
 pub use flat_order::{FlatOrder, patchify, unpatchify};
 pub use fourier::{Bands, FourierPatchEmbed, FourierPatchEmbedConfig};
 pub use global_filter::{GlobalFilter, GlobalFilterConfig};
 pub use hybrid::{AnyHybridPatchEmbed, HybridPatchEmbed, HybridPatchEmbedConfig, HybridPreset};
 pub use inflation::Inflation;
 pub use linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
+pub use merging::{MergeOrder, PatchMerging, PatchMergingConfig};
 pub use multires::{MultiresPatchEmbed, MultiresPatchEmbedConfig};
 pub use normalization::Normalization;
 pub use overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig, OverlapPreset};
 pub use patch_norm::PatchNorm;
+pub use pyramid::{PyramidLevel, PyramidPatchEmbed, PyramidPatchEmbedConfig, PyramidPreset};
 pub use resnet_v2::{ResNetV2, ResNetV2Config};
 pub use resnet_v2_block::{Bottleneck, ResNetStage, ResNetStem, Shortcut, StemPool};
 pub use signal::{SignalPatchEmbed, SignalPatchEmbedConfig};
 pub use spectral::wavelet::Wavelet;
 pub use spectral::{FeatureStatistics, FourierBand, HighBand, Spectrum};
 pub use std_conv::WeightStandardization;
+pub use t2t::{SoftSplit, T2tPatchEmbed, T2tPatchEmbedConfig, T2tPreset};
+pub use t2t_block::{
+    T2tAttention, T2tBlock, T2tBlockKind, T2tMlp, TokenPerformer, TokenTransformer,
+};
 pub use tubelet::{TubeletPatchEmbed, TubeletPatchEmbedConfig, TubeletPreset};
 pub use wavelet::{WaveletDomain, WaveletPatchEmbed, WaveletPatchEmbedConfig};
 

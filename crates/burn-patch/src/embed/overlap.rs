@@ -217,6 +217,10 @@ impl OverlapPatchEmbed {
         }
     }
 
+    pub(super) fn window(&self) -> Window {
+        self.window
+    }
+
     fn finish(&self, embeddings: Tensor<3>) -> Tensor<3> {
         let embeddings = match &self.pointwise {
             Some(pointwise) => pointwise.forward(embeddings),
