@@ -15,8 +15,8 @@ mod layer_ops;
 mod patch_ops;
 
 pub use functions::{
-    attention, fold_windows, gather_rows, gelu, layer_norm, linear, patch_windows, project_cells,
-    project_patches,
+    attention, fold_windows, gather_rows, gelu, layer_norm, linear, overlap_add, patch_windows,
+    project_cells, project_patches,
 };
 pub use layer_ops::{LayerGrads, LayerOps, NormGrads};
 pub use patch_ops::{Bias, Cells, ParameterGrads, PatchGrads, PatchOps};

@@ -5,6 +5,7 @@ mod gather_rows;
 mod gelu;
 mod layer_norm;
 mod linear;
+mod overlap_add;
 mod patch_windows;
 mod project_patches;
 
@@ -13,5 +14,6 @@ pub use gather_rows::gather_rows;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
+pub use overlap_add::overlap_add;
 pub use patch_windows::{fold_windows, patch_windows};
 pub use project_patches::{project_cells, project_patches};
