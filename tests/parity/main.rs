@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod foundation;
+mod reduce;
 
 use std::path::Path;
 

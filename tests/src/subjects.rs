@@ -2,13 +2,17 @@
 
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
+use burn_patch::Tokens;
 use burn_patch::embed::{
     AnyPatchEmbedConfig, EMBEDDINGS, LinearPatchEmbed, LinearPatchEmbedConfig, PatchEmbed,
 };
 use burn_patch::position::{
     AnyPosition, LearnedPositionConfig, SinCosDialect, SinCosPositionConfig,
 };
-use burn_patch::reduce::RandomMask;
+use burn_patch::reduce::{
+    AnyReduce, AnyReduceConfig, REDUCERS, RandomMask, Reduce, SlotAttention, SlotAttentionConfig,
+    SlotInit, TokenFuser, TokenFuserConfig, TokenLearner, TokenLearnerConfig,
+};
 use burn_vit::{ClassToken, MaeConfig, Pooling, Position, VitConfig};
 
 use crate::det::{det, det_tensor};
@@ -33,6 +37,8 @@ pub fn subjects() -> Vec<Subject> {
     embeddings
         .chain(positions.map(|(name, init)| position(name, init)))
         .chain([gelu(), attend(), mask_and_restore(), vit(), mae()])
+        .chain(REDUCERS.iter().map(|info| reduced(info.name)))
+        .chain([gaussian_slots(), learned_and_fused()])
         .collect()
 }
 
@@ -136,6 +142,84 @@ fn mask_and_restore() -> Subject {
             visible.embeddings(),
             restore.apply(visible, fill).into_embeddings(),
         ]
+    })
+}
+
+/// An embedding and what reduces its tokens, behind a class token and with padding.
+#[derive(Module, Debug)]
+struct Reduced {
+    embed: LinearPatchEmbed,
+    reduce: AnyReduce,
+}
+
+fn ragged(embed: &LinearPatchEmbed, device: &Device, dtype: DType) -> Tokens {
+    let valid = Tensor::<2>::from_floats([[1.0; CELLS], [1.0; CELLS]], device);
+    let valid = valid.slice_fill([1..2, 9..CELLS], 0.0).greater_elem(0.5);
+    let class = det_tensor([1, 1, DIM], 3, device, dtype);
+    embed
+        .forward(images(device, dtype))
+        .with_valid(valid)
+        .with_prefix(class)
+}
+
+fn reduced(name: &'static str) -> Subject {
+    let init = move |device: &Device| Reduced {
+        embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
+        reduce: AnyReduceConfig::for_tokens(name, 4, DIM)
+            .expect("a name of the catalogue")
+            .init(device),
+    };
+    Subject::new(format!("reduce::{name}"), init, |reduced, device, dtype| {
+        let tokens = ragged(&reduced.embed, device, dtype);
+        let (tokens, weights) = reduced.reduce.forward_with_weights(tokens);
+        vec![tokens.into_embeddings(), weights]
+    })
+}
+
+/// Slots that start from a Gaussian, whose deviation the catalogue's learned starts have none of.
+#[derive(Module, Debug)]
+struct GaussianSlots {
+    embed: LinearPatchEmbed,
+    slots: SlotAttention,
+}
+
+fn gaussian_slots() -> Subject {
+    let init = |device: &Device| GaussianSlots {
+        embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
+        slots: SlotAttentionConfig::new(4, DIM)
+            .with_start(SlotInit::Gaussian)
+            .init(device),
+    };
+    Subject::new(
+        "reduce::slot-attention, Gaussian",
+        init,
+        |module, device, dtype| {
+            let tokens = ragged(&module.embed, device, dtype);
+            let noise = det(BATCH * 4 * DIM, 5);
+            let given = module.slots.forward_with_noise(tokens.clone(), &noise);
+            let fixed = module.slots.forward(tokens);
+            vec![given.into_embeddings(), fixed.into_embeddings()]
+        },
+    )
+}
+
+#[derive(Module, Debug)]
+struct LearnedAndFused {
+    embed: LinearPatchEmbed,
+    learner: TokenLearner,
+    fuser: TokenFuser,
+}
+
+fn learned_and_fused() -> Subject {
+    let init = |device: &Device| LearnedAndFused {
+        embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
+        learner: TokenLearnerConfig::new(4, DIM).init(device),
+        fuser: TokenFuserConfig::new(4, DIM).init(device),
+    };
+    Subject::new("reduce::TokenFuser", init, |module, device, dtype| {
+        let original = ragged(&module.embed, device, dtype);
+        let learned = module.learner.forward(original.clone());
+        vec![module.fuser.forward(learned, original).into_embeddings()]
     })
 }
 

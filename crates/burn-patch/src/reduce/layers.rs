@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::{sigmoid, tanh};
+use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor};
 
 use crate::ops;
@@ -40,6 +40,20 @@ pub(super) fn linear(
     linear
 }
 
+/// The logistic function, by the hyperbolic tangent: Burn 0.22.1 computes its own in `f32` whatever the type.
+pub(super) fn sigmoid(x: Tensor<3>) -> Tensor<3> {
+    tanh(x * 0.5) * 0.5 + 0.5
+}
+
+/// Whether the second layer of [`TokenMlp`] has a bias.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum LastBias {
+    /// As in the reference.
+    Learned,
+    /// None, where a softmax over the places would cancel it.
+    Absent,
+}
+
 /// TokenLearner's two-layer perceptron with a GELU between, `token_masking` in the reference.
 #[derive(Module, Debug)]
 pub struct TokenMlp {
@@ -51,22 +65,19 @@ pub struct TokenMlp {
 
 impl TokenMlp {
     /// Initialised as scenic's `MlpBlock`: Xavier weights, biases `N(0, 10⁻⁶)`.
-    pub(super) fn new(dim: usize, hidden: usize, tokens: usize, device: &Device) -> Self {
-        let layer = |shape| {
-            let bias = Initializer::Normal {
-                mean: 0.0,
-                std: 1e-6,
-            };
-            linear(
-                shape,
-                Initializer::XavierUniform { gain: 1.0 },
-                Some(bias),
-                device,
-            )
+    pub(super) fn new([dim, hidden, tokens]: [usize; 3], last: LastBias, device: &Device) -> Self {
+        let weights = || Initializer::XavierUniform { gain: 1.0 };
+        let bias = || Initializer::Normal {
+            mean: 0.0,
+            std: 1e-6,
+        };
+        let last = match last {
+            LastBias::Learned => Some(bias()),
+            LastBias::Absent => None,
         };
         Self {
-            fc1: layer([dim, hidden]),
-            fc2: layer([hidden, tokens]),
+            fc1: linear([dim, hidden], weights(), Some(bias()), device),
+            fc2: linear([hidden, tokens], weights(), last, device),
         }
     }
 

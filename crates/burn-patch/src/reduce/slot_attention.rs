@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, Linear, LinearConfig};
+use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -75,8 +75,9 @@ pub struct SlotAttentionConfig {
 ///
 /// Slots start from [`SlotInit::Learned`] unless asked otherwise. Of [`SlotInit::Gaussian`], `forward` takes a fixed
 /// noise, the same for every image, so that it is deterministic; [`forward_with_noise`](SlotAttention::forward_with_noise)
-/// takes the caller's, as training wants. Tokens and slots are equally wide. Weights start as PyTorch's `Linear` and
-/// `GRUCell`.
+/// takes the caller's, as training wants. Tokens and slots are equally wide. The norm of the slots has no
+/// offset: it would add the same to the scores of all slots, which the softmax over the slots cancels. Weights start
+/// as PyTorch's `Linear` and `GRUCell`.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -109,7 +110,7 @@ pub struct SlotAttention {
     pub fc2: Linear,
     /// Before keys and values.
     pub norm_input: LayerNorm,
-    /// Before queries.
+    /// Before queries; without an offset.
     pub norm_slots: LayerNorm,
     /// Before the perceptron.
     pub norm_pre_ff: LayerNorm,
@@ -161,7 +162,10 @@ impl SlotAttentionConfig {
             fc1: linear(true, self.dim, hidden),
             fc2: linear(true, hidden, self.dim),
             norm_input: norm(),
-            norm_slots: norm(),
+            norm_slots: LayerNormConfig::new(self.dim)
+                .with_epsilon(self.epsilon)
+                .with_bias(false)
+                .init(device),
             norm_pre_ff: norm(),
             slots: self.slots,
             iterations: self.iterations,

@@ -3,10 +3,9 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Initializer, LayerNorm, Linear};
-use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 
-use super::layers::{TokenMlp, apply, linear, norm, normalize};
+use super::layers::{LastBias, TokenMlp, apply, linear, norm, normalize, sigmoid};
 use crate::grid::nonzero;
 use crate::{Error, Tokens};
 
@@ -39,11 +38,12 @@ pub struct TokenFuserConfig {
 ///
 /// `yᵢ = Σₛ σ(MLP(LN(xᵢ)))ₛ·LN(W·LN(z))ₛ`, where `W` (`[tokens, tokens]`) mixes the tokens, not their channels.
 ///
-/// `W` and its bias start at 0, so that a new fuser changes nothing.
+/// `W` starts at 0, so that a new fuser changes nothing.
 ///
 /// # Departures
 ///
-/// The exact GELU; the reference's is flax's default, the tanh approximation. No dropout.
+/// The exact GELU; the reference's is flax's default, the tanh approximation. No dropout. `W` has no bias: one value
+/// per token, the same in all its channels, which the second `LN` cancels.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -86,15 +86,14 @@ impl TokenFuserConfig {
         let norm = || norm(self.dim, self.epsilon, device);
         Ok(TokenFuser {
             mix_norm1: norm(),
-            mix: linear(
-                [self.tokens; 2],
-                Initializer::Zeros,
-                Some(Initializer::Zeros),
-                device,
-            ),
+            mix: linear([self.tokens; 2], Initializer::Zeros, None, device),
             mix_norm2: norm(),
             norm: norm(),
-            token_masking: TokenMlp::new(self.dim, self.hidden, self.tokens, device),
+            token_masking: TokenMlp::new(
+                [self.dim, self.hidden, self.tokens],
+                LastBias::Learned,
+                device,
+            ),
             epsilon: self.epsilon,
         })
     }

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::LayerNorm;
 use burn::tensor::{Device, Tensor};
 
-use super::layers::{TokenMlp, norm, normalize};
+use super::layers::{LastBias, TokenMlp, norm, normalize};
 use super::pooling::{pooled, softmax_over_places};
 use super::{Reduce, expect_fit};
 use crate::grid::nonzero;
@@ -42,7 +42,8 @@ pub struct TokenLearnerConfig {
 ///
 /// # Departures
 ///
-/// The exact GELU; the reference's is flax's default, the tanh approximation. No dropout. The prefix is not
+/// The exact GELU; the reference's is flax's default, the tanh approximation. No dropout. The second layer has no
+/// bias: one value per token, the same at all places, which the softmax over the places cancels. The prefix is not
 /// summed; the reference has none.
 ///
 /// ```
@@ -83,7 +84,11 @@ impl TokenLearnerConfig {
         )?;
         Ok(TokenLearner {
             norm: norm(self.dim, self.epsilon, device),
-            token_masking: TokenMlp::new(self.dim, self.hidden, self.tokens, device),
+            token_masking: TokenMlp::new(
+                [self.dim, self.hidden, self.tokens],
+                LastBias::Absent,
+                device,
+            ),
             epsilon: self.epsilon,
         })
     }

@@ -5,10 +5,9 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, LayerNorm};
-use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 
-use super::layers::{norm, normalize};
+use super::layers::{norm, normalize, sigmoid};
 use super::pooling::{place_weights, pooled};
 use super::{Reduce, expect_fit};
 use crate::grid::{Window, nonzero};
