@@ -4,7 +4,8 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 use burn_patch::Tokens;
 use burn_patch::embed::{
-    AnyPatchEmbedConfig, EMBEDDINGS, LinearPatchEmbed, LinearPatchEmbedConfig, PatchEmbed,
+    AnyPatchEmbedConfig, EMBEDDINGS, LinearPatchEmbed, LinearPatchEmbedConfig,
+    OverlapPatchEmbedConfig, PatchEmbed,
 };
 use burn_patch::position::{
     AnyPosition, LearnedPositionConfig, SinCosDialect, SinCosPositionConfig,
@@ -13,7 +14,9 @@ use burn_patch::reduce::{
     AnyReduce, AnyReduceConfig, REDUCERS, RandomMask, Reduce, SlotAttention, SlotAttentionConfig,
     SlotInit, TokenFuser, TokenFuserConfig, TokenLearner, TokenLearnerConfig,
 };
-use burn_vit::{ClassToken, MaeConfig, Pooling, Position, VitConfig};
+use burn_vit::{
+    ClassToken, MaeConfig, Pooling, Position, ReconstructedPatches, ReduceAt, VitConfig,
+};
 
 use crate::det::{det, det_tensor};
 use crate::subject::Subject;
@@ -24,6 +27,8 @@ const SIZE: [usize; 2] = [8, 12];
 const STRIDE: [usize; 2] = [4, 2];
 const DIM: usize = 16;
 const CELLS: usize = 12;
+/// Tokens that reducers leave: with the formula's parameters for this many, no gradient of theirs nearly cancels.
+const RESULTS: usize = 7;
 
 /// Every subject.
 pub fn subjects() -> Vec<Subject> {
@@ -39,6 +44,7 @@ pub fn subjects() -> Vec<Subject> {
         .chain([gelu(), attend(), mask_and_restore(), vit(), mae()])
         .chain(REDUCERS.iter().map(|info| reduced(info.name)))
         .chain([gaussian_slots(), learned_and_fused()])
+        .chain([reducing_vit(), windows_mae()])
         .collect()
 }
 
@@ -165,7 +171,7 @@ fn ragged(embed: &LinearPatchEmbed, device: &Device, dtype: DType) -> Tokens {
 fn reduced(name: &'static str) -> Subject {
     let init = move |device: &Device| Reduced {
         embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
-        reduce: AnyReduceConfig::for_tokens(name, 4, DIM)
+        reduce: AnyReduceConfig::for_tokens(name, RESULTS, DIM)
             .expect("a name of the catalogue")
             .init(device),
     };
@@ -213,8 +219,8 @@ struct LearnedAndFused {
 fn learned_and_fused() -> Subject {
     let init = |device: &Device| LearnedAndFused {
         embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
-        learner: TokenLearnerConfig::new(4, DIM).init(device),
-        fuser: TokenFuserConfig::new(4, DIM).init(device),
+        learner: TokenLearnerConfig::new(RESULTS, DIM).init(device),
+        fuser: TokenFuserConfig::new(RESULTS, DIM).init(device),
     };
     Subject::new("reduce::TokenFuser", init, |module, device, dtype| {
         let original = ragged(&module.embed, device, dtype);
@@ -253,6 +259,42 @@ fn mae() -> Subject {
         vec![
             output.prediction.into_embeddings(),
             output.loss.reshape([1, 1, 1]),
+        ]
+    })
+}
+
+fn reducing_vit() -> Subject {
+    let init = |device: &Device| {
+        let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+        let reducer = AnyReduceConfig::for_tokens("patch-merger", 4, DIM);
+        let reducer = reducer.expect("a name of the catalogue");
+        vit_config()
+            .with_reduce(Some(ReduceAt::middle(reducer, 2)))
+            .init(embed, device)
+    };
+    Subject::new("Vit with a reducer", init, |vit, device, dtype| {
+        vec![
+            vit.forward_features(images(device, dtype))
+                .into_embeddings(),
+        ]
+    })
+}
+
+fn windows_mae() -> Subject {
+    let init = |device: &Device| {
+        let embed = OverlapPatchEmbedConfig::for_stride(STRIDE, CHANNELS, DIM).init(device);
+        MaeConfig::new(vit_config(), 8, 1, 2)
+            .with_patches(Some(ReconstructedPatches::Windows))
+            .init(embed, device)
+    };
+    Subject::new("Mae of windows", init, |mae, device, dtype| {
+        let images = images(device, dtype);
+        let output = mae.forward(images.clone(), &det(BATCH * CELLS, 9));
+        let painted = mae.paint(images, &output);
+        vec![
+            output.prediction.into_embeddings(),
+            output.loss.reshape([1, 1, 1]),
+            painted.flatten(1, 2),
         ]
     })
 }

@@ -48,8 +48,8 @@ pub enum Error {
     },
     /// Windows that leave pixels unread, so a decoder that predicts windows cannot paint them.
     #[error(
-        "reconstruction of windows needs windows that read every pixel, got {unread} px rows and columns unread \
-         of an image of {got:?} px"
+        "reconstruction of windows needs windows that read every pixel, got an image of {got:?} px with {unread} \
+         rows and columns that none reads"
     )]
     Unread {
         /// Rows and columns that no window reads.
