@@ -10,7 +10,9 @@ use burn_patch::embed::{
     AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, FlatOrder, PatchEmbed, patchify, unpatchify,
 };
 use burn_patch::grid::{Remainder, Window};
-use burn_patch::ops::{fold_windows, gather_rows, patch_windows, project_cells, project_patches};
+use burn_patch::ops::{
+    fold_windows, gather_rows, overlap_add, patch_windows, project_cells, project_patches,
+};
 use burn_patch_tests::{backends, det_tensor, fill, largest_difference, tolerance};
 use proptest::prelude::*;
 
@@ -304,6 +306,55 @@ proptest! {
             let grads = (fold_windows(windows.clone(), &grid) * back.clone()).sum().backward();
             let gathered = patch_windows(back.without_autodiff(), &grid);
             assert_close(backend.name, windows.grad(&grads).unwrap(), gathered);
+        }
+    }
+
+    #[test]
+    fn overlap_add_undoes_windows_wherever_one_reads((window, size, channels, _) in window()) {
+        let grid = window.layout(size).unwrap();
+        let [rows, cols] = grid.coverage();
+        let read: Vec<f32> = rows
+            .iter()
+            .flat_map(|row| cols.iter().map(move |col| f32::from(u8::from(row * col > 0))))
+            .collect();
+        for backend in backends() {
+            let device = &backend.device;
+            let images = random([2, channels, size[0], size[1]], device);
+            let read = Tensor::from_data(TensorData::new(read.clone(), [1, 1, size[0], size[1]]), device);
+            let back = overlap_add(patch_windows(images.clone(), &grid), &grid);
+            assert_close(backend.name, back, images * read);
+        }
+    }
+
+    #[test]
+    fn folding_is_the_adjoint_of_gathering((window, size, channels, _) in window()) {
+        let grid = window.layout(size).unwrap();
+        for backend in backends() {
+            let device = &backend.device;
+            let images = random([2, channels, size[0], size[1]], device);
+            let windows = patch_windows(images.clone(), &grid);
+            let other = random(windows.dims(), device);
+            let left = (windows * other.clone()).sum();
+            let right = (images * fold_windows(other, &grid)).sum();
+            assert_close(backend.name, left, right);
+        }
+    }
+
+    #[test]
+    fn coverage_is_what_folding_ones_gives((window, size, channels, _) in window()) {
+        let grid = window.layout(size).unwrap();
+        let [rows, cols] = grid.coverage();
+        let counts: Vec<f32> = rows
+            .iter()
+            .flat_map(|row| cols.iter().map(move |col| (row * col) as f32))
+            .collect();
+        for backend in backends() {
+            let device = &backend.device;
+            let shape = [1, grid.tokens(), channels * window.kernel[0] * window.kernel[1]];
+            let folded = fold_windows(Tensor::ones(shape, device), &grid);
+            let counts = TensorData::new(counts.clone(), [1, 1, size[0], size[1]]);
+            let counts = Tensor::<4>::from_data(counts, device).expand([1, channels, size[0], size[1]]);
+            assert_close(backend.name, folded, counts);
         }
     }
 }

@@ -4,6 +4,7 @@ mod checkpoints;
 mod foundation;
 mod hierarchy;
 mod motion;
+mod reduce;
 mod spectral;
 mod stems;
 

@@ -6,14 +6,20 @@ use burn_patch::Tokens;
 use burn_patch::embed::{
     AnyPatchEmbedConfig, CropBox, DctLayout, DctPatchEmbedConfig, DownsampleKind, EMBEDDINGS,
     FourierPatchEmbedConfig, LinearPatchEmbed, LinearPatchEmbedConfig, MultiresPatchEmbedConfig,
-    PatchEmbed, PyramidLevel, PyramidPatchEmbedConfig, SignalPatchEmbedConfig, Spectrum,
-    TubeletPatchEmbedConfig, Wavelet, WaveletDomain, WaveletPatchEmbedConfig,
+    OverlapPatchEmbedConfig, PatchEmbed, PyramidLevel, PyramidPatchEmbedConfig,
+    SignalPatchEmbedConfig, Spectrum, TubeletPatchEmbedConfig, Wavelet, WaveletDomain,
+    WaveletPatchEmbedConfig,
 };
 use burn_patch::position::{
     AnyPosition, LearnedPositionConfig, SinCosDialect, SinCosPositionConfig,
 };
-use burn_patch::reduce::RandomMask;
-use burn_vit::{ClassToken, MaeConfig, Pooling, Position, VitConfig};
+use burn_patch::reduce::{
+    AnyReduce, AnyReduceConfig, REDUCERS, RandomMask, Reduce, SlotAttention, SlotAttentionConfig,
+    SlotInit, TokenFuser, TokenFuserConfig, TokenLearner, TokenLearnerConfig,
+};
+use burn_vit::{
+    ClassToken, MaeConfig, Pooling, Position, ReconstructedPatches, ReduceAt, VitConfig,
+};
 
 use crate::det::{det, det_tensor};
 use crate::subject::Subject;
@@ -24,6 +30,8 @@ const SIZE: [usize; 2] = [8, 12];
 const STRIDE: [usize; 2] = [4, 2];
 const DIM: usize = 16;
 const CELLS: usize = 12;
+/// Tokens that reducers leave: with the formula's parameters for this many, no gradient of theirs nearly cancels.
+const RESULTS: usize = 7;
 
 /// Every subject.
 pub fn subjects() -> Vec<Subject> {
@@ -40,6 +48,9 @@ pub fn subjects() -> Vec<Subject> {
         .chain([video(), signal(), crops()])
         .chain([gelu(), attend(), mask_and_restore(), vit(), mae()])
         .chain(spectral())
+        .chain(REDUCERS.iter().map(|info| reduced(info.name)))
+        .chain([gaussian_slots(), learned_and_fused()])
+        .chain([reducing_vit(), windows_mae()])
         .collect()
 }
 
@@ -240,6 +251,84 @@ fn mask_and_restore() -> Subject {
     })
 }
 
+/// An embedding and what reduces its tokens, behind a class token and with padding.
+#[derive(Module, Debug)]
+struct Reduced {
+    embed: LinearPatchEmbed,
+    reduce: AnyReduce,
+}
+
+fn ragged(embed: &LinearPatchEmbed, device: &Device, dtype: DType) -> Tokens {
+    let valid = Tensor::<2>::from_floats([[1.0; CELLS], [1.0; CELLS]], device);
+    let valid = valid.slice_fill([1..2, 9..CELLS], 0.0).greater_elem(0.5);
+    let class = det_tensor([1, 1, DIM], 3, device, dtype);
+    embed
+        .forward(images(device, dtype))
+        .with_valid(valid)
+        .with_prefix(class)
+}
+
+fn reduced(name: &'static str) -> Subject {
+    let init = move |device: &Device| Reduced {
+        embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
+        reduce: AnyReduceConfig::for_tokens(name, RESULTS, DIM)
+            .expect("a name of the catalogue")
+            .init(device),
+    };
+    Subject::new(format!("reduce::{name}"), init, |reduced, device, dtype| {
+        let tokens = ragged(&reduced.embed, device, dtype);
+        let (tokens, weights) = reduced.reduce.forward_with_weights(tokens);
+        vec![tokens.into_embeddings(), weights]
+    })
+}
+
+/// Slots that start from a Gaussian, whose deviation the catalogue's learned starts have none of.
+#[derive(Module, Debug)]
+struct GaussianSlots {
+    embed: LinearPatchEmbed,
+    slots: SlotAttention,
+}
+
+fn gaussian_slots() -> Subject {
+    let init = |device: &Device| GaussianSlots {
+        embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
+        slots: SlotAttentionConfig::new(4, DIM)
+            .with_start(SlotInit::Gaussian)
+            .init(device),
+    };
+    Subject::new(
+        "reduce::slot-attention, Gaussian",
+        init,
+        |module, device, dtype| {
+            let tokens = ragged(&module.embed, device, dtype);
+            let noise = det(BATCH * 4 * DIM, 5);
+            let given = module.slots.forward_with_noise(tokens.clone(), &noise);
+            let fixed = module.slots.forward(tokens);
+            vec![given.into_embeddings(), fixed.into_embeddings()]
+        },
+    )
+}
+
+#[derive(Module, Debug)]
+struct LearnedAndFused {
+    embed: LinearPatchEmbed,
+    learner: TokenLearner,
+    fuser: TokenFuser,
+}
+
+fn learned_and_fused() -> Subject {
+    let init = |device: &Device| LearnedAndFused {
+        embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
+        learner: TokenLearnerConfig::new(RESULTS, DIM).init(device),
+        fuser: TokenFuserConfig::new(RESULTS, DIM).init(device),
+    };
+    Subject::new("reduce::TokenFuser", init, |module, device, dtype| {
+        let original = ragged(&module.embed, device, dtype);
+        let learned = module.learner.forward(original.clone());
+        vec![module.fuser.forward(learned, original).into_embeddings()]
+    })
+}
+
 fn vit_config() -> VitConfig {
     VitConfig::new(SIZE, 2, 4).with_layer_scale(Some(0.5))
 }
@@ -270,6 +359,42 @@ fn mae() -> Subject {
         vec![
             output.prediction.into_embeddings(),
             output.loss.reshape([1, 1, 1]),
+        ]
+    })
+}
+
+fn reducing_vit() -> Subject {
+    let init = |device: &Device| {
+        let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+        let reducer = AnyReduceConfig::for_tokens("patch-merger", 4, DIM);
+        let reducer = reducer.expect("a name of the catalogue");
+        vit_config()
+            .with_reduce(Some(ReduceAt::middle(reducer, 2)))
+            .init(embed, device)
+    };
+    Subject::new("Vit with a reducer", init, |vit, device, dtype| {
+        vec![
+            vit.forward_features(images(device, dtype))
+                .into_embeddings(),
+        ]
+    })
+}
+
+fn windows_mae() -> Subject {
+    let init = |device: &Device| {
+        let embed = OverlapPatchEmbedConfig::for_stride(STRIDE, CHANNELS, DIM).init(device);
+        MaeConfig::new(vit_config(), 8, 1, 2)
+            .with_patches(Some(ReconstructedPatches::Windows))
+            .init(embed, device)
+    };
+    Subject::new("Mae of windows", init, |mae, device, dtype| {
+        let images = images(device, dtype);
+        let output = mae.forward(images.clone(), &det(BATCH * CELLS, 9));
+        let painted = mae.paint(images, &output);
+        vec![
+            output.prediction.into_embeddings(),
+            output.loss.reshape([1, 1, 1]),
+            painted.flatten(1, 2),
         ]
     })
 }

@@ -1,6 +1,7 @@
 //! Integer geometry of windows over an image. No tensors.
 
 use alloc::vec;
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -312,6 +313,32 @@ impl PatchGrid {
             ..
         } = self.window;
         [pad_before, pad_after] != [[0, 0]; 2]
+    }
+
+    /// How many windows read each row, and each column, of the image; pixel `(y, x)` is read `rows[y]·cols[x]` times.
+    ///
+    /// ```
+    /// use burn_patch::grid::Window;
+    ///
+    /// let grid = Window::symmetric([3, 2], [2, 2], [1, 0]).layout([4, 5]).unwrap();
+    /// let [rows, cols] = grid.coverage();
+    /// assert_eq!((rows, cols), (vec![1, 2, 1, 1], vec![1, 1, 1, 1, 0]));
+    /// ```
+    pub fn coverage(&self) -> [Vec<usize>; 2] {
+        [0, 1].map(|axis| {
+            let windows = [self.rows, self.cols][axis];
+            let (kernel, stride) = (self.window.kernel[axis], self.window.stride[axis]);
+            let mut counts = vec![0; self.size[axis]];
+            for first in (0..windows).map(|window| window * stride) {
+                for padded in first..first + kernel {
+                    let place = padded.checked_sub(self.window.pad_before[axis]);
+                    if let Some(count) = place.and_then(|place| counts.get_mut(place)) {
+                        *count += 1;
+                    }
+                }
+            }
+            counts
+        })
     }
 
     /// Whether the windows neither overlap nor skip pixels and start at the image's corner.

@@ -46,4 +46,41 @@ pub enum Error {
         /// The image size.
         got: [usize; 2],
     },
+    /// Windows that leave pixels unread, so a decoder that predicts windows cannot paint them.
+    #[error(
+        "reconstruction of windows needs windows that read every pixel, got an image of {got:?} px with {unread} \
+         rows and columns that none reads"
+    )]
+    Unread {
+        /// Rows and columns that no window reads.
+        unread: usize,
+        /// The image size.
+        got: [usize; 2],
+    },
+    /// A reducer behind the last block.
+    #[error("expected a reducer before one of {depth} blocks, counted from 0, got block {got}")]
+    ReduceBlock {
+        /// Number of blocks.
+        depth: usize,
+        /// The block asked for.
+        got: usize,
+    },
+    /// A reducer that takes or gives tokens of another width than the blocks'.
+    #[error("expected a reducer that takes and gives tokens of width {dim}, got {got:?}")]
+    ReduceWidth {
+        /// Width of the tokens.
+        dim: usize,
+        /// What the reducer takes and gives.
+        got: [usize; 2],
+    },
+    /// A reducer that needs the grid over an embedding whose tokens lie off it.
+    #[error(
+        "this reducer needs an embedding with one token per grid cell, got one whose tokens lie off the grid"
+    )]
+    ReduceOffGrid,
+    /// An encoder that reduces its tokens, which leaves nothing to restore.
+    #[error(
+        "reconstruction needs an encoder that keeps every visible token, got one with a reducer"
+    )]
+    ReducedEncoder,
 }

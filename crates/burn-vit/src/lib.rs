@@ -22,5 +22,5 @@ mod mae;
 mod vit;
 
 pub use error::Error;
-pub use mae::{Mae, MaeConfig, MaeOutput, Target};
-pub use vit::{ClassToken, Pooling, Position, Vit, VitConfig};
+pub use mae::{Mae, MaeConfig, MaeOutput, ReconstructedPatches, Target};
+pub use vit::{ClassToken, Pooling, Position, ReduceAt, Vit, VitConfig};

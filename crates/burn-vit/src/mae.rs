@@ -7,6 +7,8 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Tensor};
 use burn_patch::Tokens;
 use burn_patch::embed::{FlatOrder, PatchEmbed, patchify, unpatchify};
+use burn_patch::grid::PatchGrid;
+use burn_patch::ops::{overlap_add, patch_windows};
 use burn_patch::position::{AnyPosition, SinCosDialect};
 use burn_patch::reduce::{RandomMask, Restore};
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,17 @@ pub enum Target {
     NormalizedPixels,
     /// Pixels as they are.
     Pixels,
+}
+
+/// Which pixels each token stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ReconstructedPatches {
+    /// The cell of the embedding's steps: cells tile the image.
+    #[default]
+    Cells,
+    /// The whole window that the token was embedded from, zeros where it reaches over the border. Where windows
+    /// overlap, painting averages them ([`overlap_add`]).
+    Windows,
 }
 
 /// Configuration of [`Mae`].
@@ -48,6 +61,8 @@ pub struct MaeConfig {
     /// What the decoder predicts.
     #[config(default = "Target::NormalizedPixels")]
     pub target: Target,
+    /// Which pixels each token stands for; none: [`ReconstructedPatches::Cells`].
+    pub patches: Option<ReconstructedPatches>,
 }
 
 /// Masked autoencoder: encode the visible patches, reconstruct the others.
@@ -58,7 +73,8 @@ pub struct MaeConfig {
 /// # Shapes
 ///
 /// - images `[batch, channels, height, width]`, noise one value per patch
-/// - prediction `[batch, patches, patch height·patch width·channels]`, in `(row, column, channel)` order
+/// - prediction `[batch, patches, patch height·patch width·channels]`, in `(row, column, channel)` order; of
+///   [`ReconstructedPatches::Windows`], windows in place of patches
 ///
 /// # Equation
 ///
@@ -68,8 +84,9 @@ pub struct MaeConfig {
 /// # Departures
 ///
 /// Initialisers and the encoder's positions are those of [`VitConfig`] and of the embedding; the reference
-/// has Xavier for the patch projection too and fixed sines in the encoder. Only visible patches are projected. With an overlapping embedding, the patches to
-/// reconstruct are the cells of its stride, and visible windows reach into masked neighbours: its loss is
+/// has Xavier for the patch projection too and fixed sines in the encoder. Only visible patches are projected.
+/// With an overlapping embedding, the patches to reconstruct are the cells of its stride, or its
+/// [windows](ReconstructedPatches::Windows). Either way visible windows reach into masked neighbours: the loss is
 /// lower than it would be without that overlap.
 #[derive(Module, Debug)]
 pub struct Mae<E: PatchEmbed> {
@@ -91,6 +108,8 @@ pub struct Mae<E: PatchEmbed> {
     patch: [usize; 2],
     #[module(skip)]
     target: Target,
+    #[module(skip)]
+    patches: ReconstructedPatches,
     epsilon: f64,
 }
 
@@ -105,13 +124,42 @@ pub struct MaeOutput {
     pub mask: Tensor<2>,
 }
 
+impl ReconstructedPatches {
+    /// Size of what a token predicts, `[height, width]` in pixels.
+    fn try_size(self, grid: &PatchGrid) -> Result<[usize; 2], Error> {
+        match self {
+            Self::Cells => {
+                let patch = grid.window.stride;
+                let tiled = [grid.rows * patch[0], grid.cols * patch[1]];
+                if tiled != grid.size {
+                    return Err(Error::Untiled {
+                        expected: tiled,
+                        got: grid.size,
+                    });
+                }
+                Ok(patch)
+            }
+            Self::Windows => {
+                let unread = grid.coverage().into_iter().flatten();
+                match unread.filter(|count| *count == 0).count() {
+                    0 => Ok(grid.window.kernel),
+                    unread => Err(Error::Unread {
+                        unread,
+                        got: grid.size,
+                    }),
+                }
+            }
+        }
+    }
+}
+
 impl MaeConfig {
     /// Builds the model around `embed`.
     ///
     /// # Errors
     ///
     /// The encoder's errors, decoder heads or positions that do not fit its width, a mask ratio out
-    /// of range, [`Error::OffGrid`] and [`Error::Untiled`].
+    /// of range, [`Error::OffGrid`], [`Error::ReducedEncoder`], [`Error::Untiled`] and [`Error::Unread`].
     pub fn try_init<E: PatchEmbed + Module>(
         &self,
         embed: E,
@@ -121,15 +169,12 @@ impl MaeConfig {
         if !embed.keeps_grid() {
             return Err(Error::OffGrid);
         }
-        let grid = embed.layout(self.encoder.image)?;
-        let patch = grid.window.stride;
-        let tiled = [grid.rows * patch[0], grid.cols * patch[1]];
-        if tiled != grid.size {
-            return Err(Error::Untiled {
-                expected: tiled,
-                got: grid.size,
-            });
+        if self.encoder.reduce.is_some() {
+            return Err(Error::ReducedEncoder);
         }
+        let grid = embed.layout(self.encoder.image)?;
+        let patches = self.patches.unwrap_or_default();
+        let patch = patches.try_size(&grid)?;
         let (dim, values) = (embed.dim(), patch[0] * patch[1] * embed.channels());
         if self.target == Target::NormalizedPixels && values < 2 {
             return Err(Error::SingleValue);
@@ -164,6 +209,7 @@ impl MaeConfig {
             mask_ratio: self.mask_ratio,
             patch,
             target: self.target,
+            patches,
             epsilon,
         })
     }
@@ -242,7 +288,7 @@ impl<E: PatchEmbed + Module> Mae<E> {
     /// Paints a prediction: masked patches predicted, visible ones copied, `[batch, channels, height, width]`.
     ///
     /// Normalised predictions are scaled back with the true mean and deviation of their patch, as MAE's
-    /// demonstration does.
+    /// demonstration does. A pixel in several windows is their mean, predicted and copied ones alike.
     pub fn paint(&self, images: Tensor<4>, output: &MaeOutput) -> Tensor<4> {
         let (target, mean, deviation) = self.scaled_target(images.clone());
         let mask = output
@@ -251,8 +297,17 @@ impl<E: PatchEmbed + Module> Mae<E> {
             .cast(target.dtype())
             .unsqueeze_dim::<3>(2);
         let values = output.prediction.embeddings() * mask.clone() + target * (1.0 - mask);
-        let patches = self.patches(images).map(|_| values * deviation + mean);
-        unpatchify(patches, FlatOrder::ChannelsLast).expect("patches of the whole grid")
+        let values = values * deviation + mean;
+        match self.patches {
+            ReconstructedPatches::Cells => {
+                let patches = self.cells(images).map(|_| values);
+                unpatchify(patches, FlatOrder::ChannelsLast).expect("patches of the whole grid")
+            }
+            ReconstructedPatches::Windows => {
+                let area = self.patch[0] * self.patch[1];
+                overlap_add(exchange(values, area), &self.grid(&images))
+            }
+        }
     }
 
     /// The encoder, to fine-tune with [`Vit::with_head`].
@@ -260,14 +315,33 @@ impl<E: PatchEmbed + Module> Mae<E> {
         self.encoder
     }
 
-    fn patches(&self, images: Tensor<4>) -> Tokens {
+    fn cells(&self, images: Tensor<4>) -> Tokens {
         patchify(images, self.patch, FlatOrder::ChannelsLast)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The pixels that each token stands for, in `(row, column, channel)` order.
+    fn pixels(&self, images: Tensor<4>) -> Tensor<3> {
+        match self.patches {
+            ReconstructedPatches::Cells => self.cells(images).into_embeddings(),
+            ReconstructedPatches::Windows => {
+                let (grid, channels) = (self.grid(&images), images.dims()[1]);
+                exchange(patch_windows(images, &grid), channels)
+            }
+        }
+    }
+
+    fn grid(&self, images: &Tensor<4>) -> PatchGrid {
+        let [_, _, height, width] = images.dims();
+        self.encoder
+            .patch_embed
+            .layout([height, width])
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Target, and the mean and deviation that lead from it back to pixels.
     fn scaled_target(&self, images: Tensor<4>) -> (Tensor<3>, Tensor<3>, Tensor<3>) {
-        let patches = self.patches(images).into_embeddings();
+        let patches = self.pixels(images);
         let (mean, deviation) = match self.target {
             Target::NormalizedPixels => {
                 let deviation = (patches.clone().var(2) + TARGET_EPSILON).sqrt();
@@ -286,11 +360,22 @@ impl<E: PatchEmbed + Module> Mae<E> {
     }
 }
 
+/// `[batch, patches, slow·fast]` → `[batch, patches, fast·slow]`.
+fn exchange(values: Tensor<3>, slow: usize) -> Tensor<3> {
+    let [batch, patches, count] = values.dims();
+    values
+        .reshape([batch, patches, slow, count / slow])
+        .swap_dims(2, 3)
+        .reshape([batch, patches, count])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ReduceAt;
     use burn::tensor::{Distribution, Tolerance};
     use burn_patch::embed::{LinearPatchEmbed, LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
+    use burn_patch::reduce::AnyReduceConfig;
 
     fn noise(count: usize) -> Vec<f32> {
         (0..count).map(|i| (i * 37 % 101) as f32).collect()
@@ -355,5 +440,72 @@ mod tests {
             config.try_init(embed, &device),
             Err(Error::Patch(burn_patch::Error::MaskRatio { .. }))
         ));
+    }
+
+    fn overlapping(image: [usize; 2], target: Target) -> MaeConfig {
+        MaeConfig::new(VitConfig::new(image, 1, 2), 8, 1, 2)
+            .with_target(target)
+            .with_patches(Some(ReconstructedPatches::Windows))
+    }
+
+    #[test]
+    fn a_perfect_prediction_of_overlapping_windows_paints_the_image() {
+        let device = Device::flex();
+        for target in [Target::NormalizedPixels, Target::Pixels] {
+            let embed = OverlapPatchEmbedConfig::new([5, 3], [4, 2], 2, 8).init(&device);
+            let mae = overlapping([9, 12], target).init(embed, &device);
+            let images = Tensor::random([2, 2, 9, 12], Distribution::Default, &device);
+            let mut output = mae.forward(images.clone(), &noise(36));
+            assert_eq!(output.prediction.embeddings().dims(), [2, 18, 30]);
+            output.prediction = output.prediction.map(|_| mae.target(images.clone()));
+            let loss = mae.loss(images.clone(), &output.prediction, output.mask.clone());
+            assert_eq!(loss.into_scalar::<f32>(), 0.0);
+            mae.paint(images.clone(), &output)
+                .into_data()
+                .assert_approx_eq(&images.into_data(), Tolerance::<f32>::rel_abs(1e-5, 1e-6));
+        }
+    }
+
+    #[test]
+    fn where_windows_tile_the_image_they_are_the_cells() {
+        let device = Device::flex();
+        let embed = LinearPatchEmbedConfig::new([4, 4], 2, 8).init(&device);
+        let config = overlapping([8, 16], Target::NormalizedPixels);
+        let windows = config.init(embed.clone(), &device);
+        let mut cells = windows.clone();
+        cells.patches = ReconstructedPatches::Cells;
+        let images = Tensor::random([2, 2, 8, 16], Distribution::Default, &device);
+        let [one, two] = [windows, cells].map(|mae| {
+            let output = mae.forward(images.clone(), &noise(16));
+            (output.loss.clone(), mae.paint(images.clone(), &output))
+        });
+        one.0.into_data().assert_eq(&two.0.into_data(), true);
+        one.1.into_data().assert_eq(&two.1.into_data(), true);
+    }
+
+    #[test]
+    fn windows_that_leave_pixels_unread_are_an_error() {
+        let device = Device::flex();
+        let embed = OverlapPatchEmbedConfig::new([3, 3], [2, 2], 1, 8)
+            .with_padding(Some([0, 0]))
+            .init(&device);
+        let error = overlapping([8, 9], Target::Pixels).try_init(embed, &device);
+        assert_eq!(
+            error.unwrap_err(),
+            Error::Unread {
+                unread: 1,
+                got: [8, 9]
+            }
+        );
+    }
+
+    #[test]
+    fn an_encoder_that_reduces_is_an_error() {
+        let device = Device::flex();
+        let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+        let reducer = AnyReduceConfig::for_tokens("patch-merger", 2, 8).unwrap();
+        let encoder = VitConfig::new([8, 8], 2, 2).with_reduce(Some(ReduceAt::middle(reducer, 2)));
+        let error = MaeConfig::new(encoder, 8, 1, 2).try_init(embed, &device);
+        assert_eq!(error.unwrap_err(), Error::ReducedEncoder);
     }
 }

@@ -11,6 +11,7 @@ use burn_patch::grid::PatchGrid;
 use burn_patch::position::{
     AnyPosition, LearnedPositionConfig, SinCosDialect, SinCosPositionConfig,
 };
+use burn_patch::reduce::{AnyReduce, AnyReduceConfig, Reduce};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -74,6 +75,41 @@ impl Position {
     }
 }
 
+/// A reducer between two blocks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReduceAt {
+    /// What reduces the patch tokens.
+    pub reducer: AnyReduceConfig,
+    /// The block that it stands before, from 0; PatchMerger's place is half the depth.
+    pub before_block: usize,
+}
+
+impl ReduceAt {
+    /// A reducer in the middle of `depth` blocks.
+    pub fn middle(reducer: AnyReduceConfig, depth: usize) -> Self {
+        Self {
+            reducer,
+            before_block: depth / 2,
+        }
+    }
+
+    /// The module, for `depth` blocks over tokens of width `dim`.
+    fn try_init(&self, depth: usize, dim: usize, device: &Device) -> Result<AnyReduce, Error> {
+        if self.before_block >= depth {
+            return Err(Error::ReduceBlock {
+                depth,
+                got: self.before_block,
+            });
+        }
+        let reduce = self.reducer.try_init(device)?;
+        let got = [reduce.dim(), reduce.output_dim()];
+        if got != [dim; 2] {
+            return Err(Error::ReduceWidth { dim, got });
+        }
+        Ok(reduce)
+    }
+}
+
 /// Configuration of [`Vit`].
 #[derive(Config, Debug)]
 pub struct VitConfig {
@@ -108,6 +144,8 @@ pub struct VitConfig {
     /// Initialiser of the blocks' linear weights. Xavier as in MAE; timm's default is `N(0, 0.02)`.
     #[config(default = "Initializer::XavierUniform { gain: 1.0 }")]
     pub initializer: Initializer,
+    /// Reduces the patch tokens between two blocks; none: all go through all blocks.
+    pub reduce: Option<ReduceAt>,
 }
 
 /// Vision transformer over any patch embedding.
@@ -133,12 +171,15 @@ pub struct Vit<E: PatchEmbed> {
     pub position: AnyPosition,
     /// The blocks.
     pub blocks: Vec<Block>,
+    /// Reduces the patch tokens between two blocks.
+    pub reduce: Option<AnyReduce>,
     /// After the blocks.
     pub norm: LayerNorm,
     /// Classifier.
     pub head: Option<Linear>,
     #[module(skip)]
     pooling: Pooling,
+    reduce_before: usize,
     epsilon: f64,
 }
 
@@ -148,7 +189,7 @@ impl VitConfig {
     /// # Errors
     ///
     /// If the embedding refuses the image size, heads do not divide the width, a rate is out of
-    /// range, or a class token is pooled that is not there.
+    /// range, a class token is pooled that is not there, or a reducer does not fit.
     pub fn try_init<E: PatchEmbed + Module>(
         &self,
         embed: E,
@@ -160,6 +201,13 @@ impl VitConfig {
         if self.pooling == Pooling::ClassToken && prefix == 0 {
             return Err(Error::NoClassToken);
         }
+        let reduce = self.reduce.as_ref();
+        let reducer = reduce
+            .map(|reduce| reduce.try_init(self.depth, dim, device))
+            .transpose()?;
+        if !embed.keeps_grid() && reducer.as_ref().is_some_and(Reduce::needs_grid) {
+            return Err(Error::ReduceOffGrid);
+        }
         let vit = Vit {
             patch_embed: embed,
             cls_token: (prefix > 0).then(|| TOKEN_INIT.init([1, 1, dim], device)),
@@ -167,11 +215,13 @@ impl VitConfig {
             blocks: (0..self.depth)
                 .map(|index| self.block(index, dim).try_init(device))
                 .collect::<Result<_, _>>()?,
+            reduce: reducer,
             norm: LayerNormConfig::new(dim)
                 .with_epsilon(self.epsilon)
                 .init(device),
             head: None,
             pooling: self.pooling,
+            reduce_before: reduce.map_or(0, |reduce| reduce.before_block),
             epsilon: self.epsilon,
         };
         Ok(match self.classes {
@@ -224,13 +274,21 @@ impl<E: PatchEmbed + Module> Vit<E> {
         self.encode(self.patch_embed.forward(images))
     }
 
-    /// Embedded patches to encoded, normalised tokens: class token and positions, blocks, norm.
+    /// Embedded patches to encoded, normalised tokens: class token and positions, blocks, norm. With a reducer the
+    /// patch tokens are those that it leaves.
     pub fn encode(&self, patches: Tokens) -> Tokens {
         let tokens = match &self.cls_token {
             Some(class) => patches.with_prefix(class.val()),
             None => patches,
         };
-        let tokens = run_blocks(&self.blocks, self.position.forward(tokens));
+        let tokens = self.position.forward(tokens);
+        let tokens = match &self.reduce {
+            Some(reduce) => {
+                let (before, after) = self.blocks.split_at(self.reduce_before);
+                run_blocks(after, reduce.forward(run_blocks(before, tokens)))
+            }
+            None => run_blocks(&self.blocks, tokens),
+        };
         tokens.map(|embeddings| normalize(&self.norm, embeddings, self.epsilon))
     }
 
@@ -298,6 +356,7 @@ mod tests {
     use super::*;
     use burn::tensor::{Distribution, Tolerance};
     use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
+    use burn_patch::reduce::REDUCERS;
 
     #[test]
     fn class_token_pooling_without_one_is_an_error() {
@@ -355,5 +414,67 @@ mod tests {
             &vit.pool(&short).into_data(),
             Tolerance::<f32>::rel_abs(1e-5, 1e-6),
         );
+    }
+
+    fn reducing(name: &str, before_block: usize) -> VitConfig {
+        VitConfig::new([8, 16], 3, 2).with_reduce(Some(ReduceAt {
+            reducer: AnyReduceConfig::for_tokens(name, 3, 8).unwrap(),
+            before_block,
+        }))
+    }
+
+    #[test]
+    fn a_reducer_leaves_its_tokens_behind_the_class_token() {
+        let device = Device::flex();
+        for info in REDUCERS {
+            for before_block in 0..3 {
+                let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+                let vit = reducing(info.name, before_block).init(embed, &device);
+                let images = Tensor::random([2, 1, 8, 16], Distribution::Default, &device);
+                let tokens = vit.forward_features(images);
+                assert_eq!((tokens.prefix(), tokens.tokens()), (1, 3), "{}", info.name);
+            }
+        }
+    }
+
+    /// Run by hand, block after block.
+    #[test]
+    fn the_reducer_stands_before_its_block() {
+        let device = Device::flex();
+        let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+        let config = reducing("patch-merger", 1).with_pooling(Pooling::Mean);
+        let vit = config.init(embed, &device);
+        let images = Tensor::random([2, 1, 8, 16], Distribution::Default, &device);
+        let tokens = vit.patch_embed.forward(images.clone());
+        let tokens = tokens.with_prefix(vit.cls_token.as_ref().unwrap().val());
+        let tokens = run_blocks(&vit.blocks[..1], vit.position.forward(tokens));
+        let tokens = vit.reduce.as_ref().unwrap().forward(tokens);
+        let tokens = run_blocks(&vit.blocks[1..], tokens);
+        let want = vit.norm.forward(tokens.patch_embeddings()).mean_dim(1);
+        vit.forward(images).into_data().assert_approx_eq(
+            &want.squeeze_dim::<2>(1).into_data(),
+            Tolerance::<f32>::rel_abs(1e-5, 1e-6),
+        );
+    }
+
+    #[test]
+    fn a_reducer_that_does_not_fit_is_an_error() {
+        let device = Device::flex();
+        let error = |config: VitConfig, dim: usize| {
+            let embed = LinearPatchEmbedConfig::new([4, 4], 1, dim).init(&device);
+            config.try_init(embed, &device).unwrap_err()
+        };
+        let late = error(reducing("patch-merger", 3), 8);
+        assert_eq!(late, Error::ReduceBlock { depth: 3, got: 3 });
+        let wide = error(reducing("patch-merger", 1), 16);
+        assert_eq!(
+            wide,
+            Error::ReduceWidth {
+                dim: 16,
+                got: [8, 8]
+            }
+        );
+        let middle = ReduceAt::middle(AnyReduceConfig::for_tokens("query-pool", 3, 8).unwrap(), 12);
+        assert_eq!(middle.before_block, 6);
     }
 }

@@ -16,7 +16,7 @@ mod patch_ops;
 
 pub use functions::{
     Images, PixelOrder, attention, fold_windows, gather_rows, gelu, layer_norm, linear,
-    patch_windows, project_cells, project_patches, project_pixels,
+    overlap_add, patch_windows, project_cells, project_patches, project_pixels,
 };
 pub use layer_ops::{LayerGrads, LayerOps, NormGrads};
 pub use patch_ops::{Bias, Cells, Fill, ParameterGrads, PatchGrads, PatchOps, Pixels};

@@ -1,0 +1,228 @@
+//! Every reducer in one list: a new one is one file and one line here.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::Reduce;
+use super::patch_merger::{PatchMerger, PatchMergerConfig};
+use super::query_pool::{QueryPool, QueryPoolConfig};
+use super::slot_attention::{SlotAttention, SlotAttentionConfig};
+use super::token_learner::{TokenLearner, TokenLearnerConfig};
+use super::token_learner_v1::{TokenLearnerV1, TokenLearnerV1Config};
+use crate::{Error, Tokens};
+
+/// A line of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReducerInfo {
+    /// What command lines and reports call it.
+    pub name: &'static str,
+    /// What it does, in a few words.
+    pub summary: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($name:literal => $variant:ident($config:ident, $module:ident), $summary:literal;)*) => {
+        /// Every reducer.
+        pub const REDUCERS: &[ReducerInfo] =
+            &[$(ReducerInfo { name: $name, summary: $summary }),*];
+
+        /// Configuration of a reducer chosen at run time.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        pub enum AnyReduceConfig {
+            $(#[doc = $summary] $variant($config),)*
+        }
+
+        /// A reducer chosen at run time.
+        #[derive(Module, Debug)]
+        #[allow(clippy::large_enum_variant)] // one per model; a box would be no Module
+        pub enum AnyReduce {
+            $(#[doc = $summary] $variant($module),)*
+        }
+
+        impl AnyReduceConfig {
+            /// The reducer called `name` with its usual settings, to `tokens` tokens of width `dim`; none if
+            /// [`REDUCERS`] has no such name.
+            pub fn for_tokens(name: &str, tokens: usize, dim: usize) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$variant($config::for_tokens(tokens, dim))),)*
+                    _ => None,
+                }
+            }
+
+            /// Builds the module.
+            ///
+            /// # Errors
+            ///
+            /// Those of the variant.
+            pub fn try_init(&self, device: &Device) -> Result<AnyReduce, Error> {
+                match self {
+                    $(Self::$variant(config) => config.try_init(device).map(AnyReduce::$variant),)*
+                }
+            }
+
+            /// Builds the module.
+            ///
+            /// # Panics
+            ///
+            /// With the text of [`try_init`](Self::try_init)'s error.
+            pub fn init(&self, device: &Device) -> AnyReduce {
+                self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
+            }
+        }
+
+        impl Reduce for AnyReduce {
+            fn dim(&self) -> usize {
+                match self { $(Self::$variant(reduce) => reduce.dim(),)* }
+            }
+
+            fn output_dim(&self) -> usize {
+                match self { $(Self::$variant(reduce) => reduce.output_dim(),)* }
+            }
+
+            fn tokens(&self) -> usize {
+                match self { $(Self::$variant(reduce) => reduce.tokens(),)* }
+            }
+
+            fn needs_grid(&self) -> bool {
+                match self { $(Self::$variant(reduce) => reduce.needs_grid(),)* }
+            }
+
+            fn forward_with_weights(&self, tokens: Tokens) -> (Tokens, Tensor<3>) {
+                match self { $(Self::$variant(reduce) => reduce.forward_with_weights(tokens),)* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    "query-pool" => QueryPool(QueryPoolConfig, QueryPool),
+        "learned queries, one softmax over the places each";
+    "token-learner" => TokenLearner(TokenLearnerConfig, TokenLearner),
+        "weights by a perceptron and softmax (TokenLearner 1.1)";
+    "token-learner-v1" => TokenLearnerV1(TokenLearnerV1Config, TokenLearnerV1),
+        "weights by convolutions and sigmoid over the feature map (TokenLearner)";
+    "slot-attention" => SlotAttention(SlotAttentionConfig, SlotAttention),
+        "slots compete for places over three rounds (Slot Attention)";
+    "patch-merger" => PatchMerger(PatchMergerConfig, PatchMerger),
+        "learned queries over normalised tokens in mid-encoder (PatchMerger)";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::{Remainder, Window};
+    use alloc::vec;
+    use burn::tensor::{Distribution, Int, Tolerance};
+
+    const DIM: usize = 8;
+
+    fn tolerance() -> Tolerance<f32> {
+        Tolerance::rel_abs(1e-5, 1e-6)
+    }
+
+    fn grid_tokens(embeddings: Tensor<3>) -> Tokens {
+        let grid = Window::patch([1, 1], Remainder::Reject)
+            .layout([3, 4])
+            .unwrap();
+        Tokens::from_grid(embeddings, grid)
+    }
+
+    fn each(check: impl Fn(&str, AnyReduce, Tensor<3>, &Device)) {
+        let device = Device::flex();
+        for info in REDUCERS {
+            let config = AnyReduceConfig::for_tokens(info.name, 3, DIM).unwrap();
+            let embeddings = Tensor::random([2, 12, DIM], Distribution::Default, &device);
+            check(info.name, config.init(&device), embeddings, &device);
+        }
+    }
+
+    #[test]
+    fn weights_of_each_result_sum_to_one_except_those_of_sigmoids() {
+        each(|name, reduce, embeddings, _| {
+            let (tokens, weights) = reduce.forward_with_weights(grid_tokens(embeddings));
+            assert_eq!(tokens.embeddings().dims(), [2, 3, DIM], "{name}");
+            let sums = weights.sum_dim(2).squeeze_dim::<2>(2);
+            if name == "token-learner-v1" {
+                let least: f32 = sums.min().into_scalar();
+                assert!(least > 1.5, "{name}: {least}");
+            } else {
+                let ones = sums.ones_like().into_data();
+                sums.into_data().assert_approx_eq(&ones, tolerance());
+            }
+        });
+    }
+
+    #[test]
+    fn the_order_of_the_places_does_not_matter_unless_the_grid_does() {
+        each(|name, reduce, embeddings, device| {
+            let order = Tensor::<1, Int>::from_ints([7, 2, 0, 11, 5, 1, 9, 3, 10, 4, 8, 6], device);
+            let shuffled = grid_tokens(embeddings.clone().select(1, order));
+            let want = reduce.forward(grid_tokens(embeddings)).into_embeddings();
+            let got = reduce.forward(shuffled).into_embeddings();
+            if reduce.needs_grid() {
+                let apart: f32 = (got - want).abs().max().into_scalar();
+                assert!(apart > 1e-4, "{name}: {apart}");
+            } else {
+                got.into_data()
+                    .assert_approx_eq(&want.into_data(), tolerance());
+            }
+        });
+    }
+
+    #[test]
+    fn padding_does_not_leak() {
+        each(|_, reduce, embeddings, device| {
+            // The last row of the grid is padding.
+            let valid = Tensor::<1, Int>::arange(0..12, device)
+                .lower_elem(8)
+                .unsqueeze_dim::<2>(0)
+                .expand([2, 12]);
+            let noise = embeddings
+                .random_like(Distribution::Default)
+                .slice_dim(1, 8..);
+            let other = Tensor::cat(vec![embeddings.clone().slice_dim(1, ..8), noise * 9.0], 1);
+            let [one, two] = [embeddings.clone(), other].map(|embeddings| {
+                let padded = grid_tokens(embeddings).with_valid(valid.clone());
+                reduce.forward(padded).into_embeddings().into_data()
+            });
+            two.assert_approx_eq(&one, tolerance());
+            let grid = Window::patch([1, 1], Remainder::Reject)
+                .layout([2, 4])
+                .unwrap();
+            let short = Tokens::from_grid(embeddings.slice_dim(1, ..8), grid);
+            let alone = reduce.forward(short).into_embeddings().into_data();
+            one.assert_approx_eq(&alone, tolerance());
+        });
+    }
+
+    #[test]
+    fn the_prefix_stays_in_front_and_out_of_the_sums() {
+        each(|_, reduce, embeddings, device| {
+            let prefix = Tensor::random([1, 2, DIM], Distribution::Default, device);
+            let tokens = grid_tokens(embeddings);
+            let want = reduce.forward(tokens.clone()).into_embeddings();
+            let got = reduce.forward(tokens.with_prefix(prefix.clone()));
+            assert_eq!(got.prefix(), 2);
+            got.patch_embeddings()
+                .into_data()
+                .assert_approx_eq(&want.into_data(), tolerance());
+            got.prefix_embeddings()
+                .unwrap()
+                .into_data()
+                .assert_eq(&prefix.expand([2, 2, DIM]).into_data(), true);
+        });
+    }
+
+    #[test]
+    fn names_are_unique_and_unknown_ones_are_none() {
+        for (index, info) in REDUCERS.iter().enumerate() {
+            assert!(
+                REDUCERS[..index]
+                    .iter()
+                    .all(|other| other.name != info.name)
+            );
+        }
+        assert!(AnyReduceConfig::for_tokens("no such", 3, DIM).is_none());
+    }
+}
