@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use burn_patch::embed::{AnyPatchEmbed, PatchEmbed};
+use burn_patch::reduce::Reduce;
 use burn_vit::Vit;
 use tiny_mae::{
     Choice, Classifier, Error, PictureBatcher, RATE_FROM_SCRATCH, Split, TEST_BATCH, accuracy,
@@ -35,7 +36,8 @@ impl Bench<'_> {
     pub(crate) fn measure(&self, choice: Choice) -> Result<Row, Error> {
         let start = Instant::now();
         let fresh = choice.vit(self.split, &self.device.clone().autodiff())?;
-        let tokens = fresh.patch_embed.tokens(self.split.train.size)?;
+        let embedded = fresh.patch_embed.tokens(self.split.train.size)?;
+        let reducer = fresh.reduce.as_ref();
         let mut accuracies = Vec::new();
         let mut training_seconds = 0.0;
         let mut forward_rates = Vec::new();
@@ -51,9 +53,9 @@ impl Bench<'_> {
             summary: choice.summary(),
             accuracy: mean(&accuracies),
             accuracy_deviation: deviation(&accuracies),
-            embedding_parameters: trainable(&fresh.patch_embed),
+            embedding_parameters: trainable(&fresh.patch_embed) + reducer.map_or(0, trainable),
             parameters: trainable(&fresh),
-            tokens,
+            tokens: reducer.map_or(embedded, Reduce::tokens),
             training_images_per_second: seen as f64 / training_seconds,
             inference_images_per_second: mean(&forward_rates),
             seconds: start.elapsed().as_secs_f64(),

@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use burn::module::Module;
 use burn::nn::Initializer;
 use burn::tensor::Device;
-use burn_patch::embed::{AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, EmbeddingInfo};
-use burn_vit::{ClassToken, Mae, MaeConfig, Pooling, Position, Vit, VitConfig};
+use burn_patch::embed::{AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS};
+use burn_patch::reduce::{AnyReduceConfig, REDUCERS};
+use burn_vit::{ClassToken, Mae, MaeConfig, Pooling, Position, ReduceAt, Vit, VitConfig};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
@@ -32,12 +33,33 @@ const INITIALIZER: Initializer = Initializer::KaimingUniform {
 /// 82.25 % and 84.5 %.
 pub(crate) const DROP_PATH: f64 = 0.1;
 
-/// What `--embed` names: an embedding of the catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Choice(EmbeddingInfo);
+/// Tokens that a reducer leaves.
+const LEARNED_TOKENS: usize = 8;
 
-static CHOICES: LazyLock<Vec<Choice>> =
-    LazyLock::new(|| EMBEDDINGS.iter().map(|info| Choice(*info)).collect());
+/// What `--embed` names: an embedding of the catalogue, or a reducer in the middle of the ViT over linear patches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    name: &'static str,
+    summary: &'static str,
+    embedding: &'static str,
+    reducer: Option<&'static str>,
+}
+
+static CHOICES: LazyLock<Vec<Choice>> = LazyLock::new(|| {
+    let embeddings = EMBEDDINGS.iter().map(|info| Choice {
+        name: info.name,
+        summary: info.summary,
+        embedding: info.name,
+        reducer: None,
+    });
+    let reducers = REDUCERS.iter().map(|info| Choice {
+        name: info.name,
+        summary: info.summary,
+        embedding: "linear",
+        reducer: Some(info.name),
+    });
+    embeddings.chain(reducers).collect()
+});
 
 impl ValueEnum for Choice {
     fn value_variants<'a>() -> &'a [Self] {
@@ -45,19 +67,19 @@ impl ValueEnum for Choice {
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.name()).help(self.summary()))
+        Some(PossibleValue::new(self.name).help(self.summary))
     }
 }
 
 impl Choice {
     /// What command lines and reports call it.
     pub fn name(self) -> &'static str {
-        self.0.name
+        self.name
     }
 
     /// What it does, in a few words.
     pub fn summary(self) -> &'static str {
-        self.0.summary
+        self.summary
     }
 
     /// The classifier before training: dim 64, 4 blocks, 4 heads, one token per 4×4 px, mean pooling.
@@ -83,7 +105,9 @@ impl Choice {
         let (embed, config) = self.encoder(split, device)?;
         let mae = MaeConfig::new(config, DECODER_DIM, DECODER_DEPTH, HEADS).try_init(embed, device);
         let refused = |why| match why {
-            burn_vit::Error::OffGrid | burn_vit::Error::Untiled { .. } => Error::NoReconstruction {
+            burn_vit::Error::OffGrid
+            | burn_vit::Error::Untiled { .. }
+            | burn_vit::Error::ReducedEncoder => Error::NoReconstruction {
                 embedding: self.name(),
                 why,
             },
@@ -92,11 +116,11 @@ impl Choice {
         Ok(mae.map_err(refused)?.materialize())
     }
 
-    /// What the name stands for: an embedding and the encoder around it.
+    /// What the name stands for: an embedding and the encoder around it, with the reducer.
     fn encoder(self, split: &Split, device: &Device) -> Result<(AnyPatchEmbed, VitConfig), Error> {
         let pictures = &split.train;
         let embed =
-            AnyPatchEmbedConfig::for_stride(self.name(), [PATCH; 2], pictures.channels, DIM)
+            AnyPatchEmbedConfig::for_stride(self.embedding, [PATCH; 2], pictures.channels, DIM)
                 .expect("a name of the catalogue")
                 .try_init(device)
                 .map_err(|why| self.misfit(why.into()))?;
@@ -104,7 +128,11 @@ impl Choice {
             .with_class_token(ClassToken::Absent)
             .with_pooling(Pooling::Mean)
             .with_position(Position::Learned)
-            .with_initializer(INITIALIZER);
+            .with_initializer(INITIALIZER)
+            .with_reduce(self.reducer.map(|name| {
+                let reducer = AnyReduceConfig::for_tokens(name, LEARNED_TOKENS, DIM);
+                ReduceAt::middle(reducer.expect("a name of the catalogue"), DEPTH)
+            }));
         Ok((embed, config))
     }
 
