@@ -67,6 +67,25 @@ impl Tokens {
         }
     }
 
+    /// Tokens with places of their own: embeddings `[batch, tokens, dim]`, boxes `[batch, tokens, 4]`, each
+    /// `[center y, center x, height, width]` in pixels. `grid` is the finest grid that they take their places from.
+    ///
+    /// # Panics
+    ///
+    /// If the shapes differ.
+    pub fn off_grid(embeddings: Tensor<3>, grid: PatchGrid, boxes_px: Tensor<3>) -> Self {
+        Self {
+            embeddings,
+            prefix: 0,
+            grid,
+            source: None,
+            boxes_px: None,
+            valid: None,
+            counts: None,
+        }
+        .with_boxes_px(boxes_px)
+    }
+
     /// All embeddings, `[batch, prefix + tokens, dim]`.
     pub fn embeddings(&self) -> Tensor<3> {
         self.embeddings.clone()

@@ -5,8 +5,10 @@ use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::PatchEmbed;
+use super::gated::{GatedPatchEmbed, GatedPatchEmbedConfig};
 use super::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use super::overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig};
+use super::quadtree::{QuadtreePatchEmbed, QuadtreePatchEmbedConfig};
 use crate::grid::PatchGrid;
 use crate::{Error, Tokens};
 
@@ -106,4 +108,8 @@ catalogue! {
         "non-overlapping patches, one shared matrix (ViT)";
     "overlap" => Overlap(OverlapPatchEmbedConfig, OverlapPatchEmbed),
         "overlapping convolution and LayerNorm (PVTv2, SegFormer, CvT)";
+    "quadtree" => Quadtree(QuadtreePatchEmbedConfig, QuadtreePatchEmbed),
+        "patches of several sizes, small where there is detail (Quadformer, APT)";
+    "gated" => Gated(GatedPatchEmbedConfig, GatedPatchEmbed),
+        "a learned choice of patch size per region (Gumbel-softmax)";
 }

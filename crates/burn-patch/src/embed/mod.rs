@@ -2,18 +2,31 @@
 
 mod catalogue;
 mod flat_order;
+mod forest;
+mod gated;
 mod linear;
 mod overlap;
 mod patch_norm;
+mod pick;
 mod projection;
+mod quadtree;
+mod regions;
+mod router;
+mod saliency;
 
 use burn::tensor::{Int, Tensor};
 
 pub use catalogue::{AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, EmbeddingInfo};
 pub use flat_order::{FlatOrder, patchify, unpatchify};
+pub use gated::{GatedPatchEmbed, GatedPatchEmbedConfig, RoutedTokens};
 pub use linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 pub use overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig, OverlapPreset};
 pub use patch_norm::PatchNorm;
+pub use quadtree::{
+    QuadtreePatchEmbed, QuadtreePatchEmbedConfig, QuadtreePreset, Selection, Shrink,
+};
+pub use router::{Decay, Router, Routing, TemperatureSchedule};
+pub use saliency::Saliency;
 
 use crate::grid::PatchGrid;
 use crate::{Error, Tokens};
