@@ -4,17 +4,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-use super::pick::{largest, places};
+use super::pick::{first, places};
 use crate::grid::PatchGrid;
 
-/// A child's key is below its parent's by this factor, so that a parent always comes first.
-const FADE: f32 = 1.0 - 1.0 / (1u32 << 20) as f32;
-
-/// Added to every score, so that the factor also tells a parent of score 0 from its children.
-const LEAST: f32 = 1e-30;
-
-/// Above every key.
-const NONE: f32 = f32::MAX;
+/// Above every score: where a path has no more scores.
+const END: f32 = f32::MAX;
 
 /// Quadtrees over a grid of finest cells. A node is a square of `2^l` by `2^l` cells that lies on the grid as a whole;
 /// where a square would stick out, its children stand on their own. Nodes are numbered coarsest level first, row-major
@@ -107,17 +101,17 @@ impl Forest {
     /// Number of each node's parent; of a root, one past the splittable nodes.
     fn parents(&self) -> Vec<usize> {
         let mut parents = vec![self.splittable(); self.levels[0].nodes()];
-        let mut first = 0;
+        let mut start = 0;
         for pair in self.levels.windows(2) {
             let above = pair[0].nodes();
             parents.extend(pair[1].parents(&pair[0]).map(|parent| {
                 if parent < above {
-                    first + parent
+                    start + parent
                 } else {
                     self.splittable()
                 }
             }));
-            first += above;
+            start += above;
         }
         parents
     }
@@ -125,56 +119,71 @@ impl Forest {
     /// The first `count` splits of the search that starts from the roots and always splits the node with the largest
     /// score: `[batch, splittable]`, 1 where a node is split. Scores are `[batch, nodes]` per splittable level.
     ///
-    /// A node comes up for splitting when its parent was split, so it is among the first `count` exactly when the
-    /// least score on the path from its root to it is among the `count` largest such: before it, the search splits
-    /// every node whose path stays above that least score, and none other, since the frontier always holds an
-    /// ancestor of each unsplit node or the node itself.
+    /// When the search turns to a node depends on the path of scores from its root to it alone. It goes down to the
+    /// least score on the path, `m₀`, only when nothing larger is left anywhere, and then at once to what lies below
+    /// that place and is larger, in the same order: by the least score `m₁` below it, and so on. So nodes are in
+    /// the order of `(m₀, m₁, …)`, the larger first, a path that ends before one that goes on.
     pub(super) fn best_first(&self, scores: &[Tensor<2>], count: usize) -> Tensor<2> {
-        largest(self.keys(scores), count)
+        first(&self.keys(scores), count)
     }
 
-    fn keys(&self, scores: &[Tensor<2>]) -> Tensor<2> {
-        let keys = scores
-            .iter()
-            .map(|score| score.clone().clamp_min(0.0) + LEAST);
-        self.least_on_path(keys.collect(), FADE)
+    /// `m₀`, `m₁` and so on, `[batch, splittable]` each. One more score `s` on a path removes the least scores that
+    /// are above it from the end and puts itself there.
+    fn keys(&self, scores: &[Tensor<2>]) -> Vec<Tensor<2>> {
+        let deepest = scores.len();
+        let mut keys: Vec<Vec<Tensor<2>>> = vec![Vec::new(); deepest];
+        for (level, score) in scores.iter().enumerate() {
+            let score = score.clone().clamp_min(0.0);
+            let end = score.full_like(END);
+            let mut before: Option<Tensor<2>> = None;
+            for key in &mut keys {
+                let above = match key.last() {
+                    Some(above) => self.from_parents(level, above.clone()),
+                    None => end.clone(),
+                };
+                let value = above.clone().min_pair(score.clone());
+                key.push(match before {
+                    Some(before) => value.mask_where(before.greater(score.clone()), end.clone()),
+                    None => value,
+                });
+                before = Some(above);
+            }
+        }
+        keys.into_iter()
+            .map(|levels| Tensor::cat(levels, 1))
+            .collect()
     }
 
     /// Splits of nodes whose score and whose ancestors' scores reach their level's threshold, the first `most` of
     /// the best-first search if there are more. Thresholds are in the order of the scores.
     pub(super) fn above(&self, scores: &[Tensor<2>], thresholds: &[f64], most: usize) -> Tensor<2> {
-        let passes = scores.iter().zip(thresholds).map(|(score, threshold)| {
-            score
-                .clone()
-                .greater_equal_elem(*threshold)
-                .float()
-                .cast(DType::F32)
-        });
-        let passes = self.least_on_path(passes.collect(), 1.0);
+        let mut passes: Vec<Tensor<2>> = Vec::with_capacity(scores.len());
+        for (level, score) in scores.iter().enumerate() {
+            let own = score.clone().greater_equal_elem(thresholds[level]);
+            let own = own.float().cast(DType::F32);
+            passes.push(match passes.last() {
+                Some(above) => own.min_pair(self.from_parents(level, above.clone())),
+                None => own,
+            });
+        }
+        let passes = Tensor::cat(passes, 1);
         if most >= self.splittable() {
             return passes;
         }
-        largest(self.keys(scores) * passes.clone(), most) * passes
+        let mut keys = self.keys(scores);
+        keys[0] = keys[0]
+            .clone()
+            .mask_fill(passes.clone().lower_elem(0.5), -1.0);
+        first(&keys, most) * passes
     }
 
-    /// For each splittable node the least of its own value and, times `fade` per step, its ancestors'.
-    fn least_on_path(&self, values: Vec<Tensor<2>>, fade: f32) -> Tensor<2> {
-        let mut least: Vec<Tensor<2>> = Vec::with_capacity(values.len());
-        for (index, own) in values.into_iter().enumerate() {
-            let value = match least.last() {
-                None => own,
-                Some(above) => {
-                    let [batch, _] = own.dims();
-                    let device = own.device();
-                    let parents = self.levels[index].parents(&self.levels[index - 1]);
-                    let none = Tensor::full([batch, 1], NONE, (&device, DType::F32));
-                    let above = Tensor::cat(vec![above.clone() * fade, none], 1);
-                    own.min_pair(above.select(1, indices(parents, &device)))
-                }
-            };
-            least.push(value);
-        }
-        Tensor::cat(least, 1)
+    /// For each node of a level its parent's value, [`END`] where it has none.
+    fn from_parents(&self, level: usize, values: Tensor<2>) -> Tensor<2> {
+        let [batch, _] = values.dims();
+        let device = values.device();
+        let parents = self.levels[level].parents(&self.levels[level - 1]);
+        let end = Tensor::full([batch, 1], END, (&device, DType::F32));
+        Tensor::cat(vec![values, end], 1).select(1, indices(parents, &device))
     }
 
     /// The leaves under `split` (`[batch, splittable]`) in ascending order, `tokens` places for them.

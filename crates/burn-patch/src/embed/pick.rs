@@ -5,26 +5,35 @@ use burn::tensor::{DType, Int, Tensor};
 /// 1 where a value is among the `count` largest of its row, 0 elsewhere: exactly `count` per row. Of equal values
 /// the earlier ones count, so that every backend picks the same.
 pub(super) fn largest(values: Tensor<2>, count: usize) -> Tensor<2> {
-    let [batch, len] = values.dims();
-    if count == 0 {
-        return values.zeros_like();
+    first(&[values], count)
+}
+
+/// As [`largest`], by the first of `keys`, among equals by the next, and so on.
+pub(super) fn first(keys: &[Tensor<2>], count: usize) -> Tensor<2> {
+    let [batch, len] = keys[0].dims();
+    let options = (&keys[0].device(), DType::F32);
+    if count == 0 || count >= len {
+        return Tensor::full([batch, len], u8::from(count > 0), options);
     }
-    if count >= len {
-        return values.ones_like();
+    let mut picked = Tensor::zeros([batch, len], options);
+    let mut open = Tensor::ones([batch, len], options);
+    let mut room = Tensor::<2>::full([batch, 1], count as f32, options);
+    for key in keys {
+        let key = key
+            .clone()
+            .mask_fill(open.clone().lower_elem(0.5), f32::MIN);
+        // The value at which the room ends: fewer are above it than there is room for.
+        let place = (room.clone() - 1.0).int();
+        let last = key.clone().topk(count, 1).gather(1, place);
+        let last = last.expand([batch, len]);
+        let above = key.clone().greater(last.clone()).float().cast(DType::F32);
+        open = open * key.equal(last).float().cast(DType::F32);
+        room = room - above.clone().sum_dim(1);
+        picked = picked + above;
     }
-    let dtype = values.dtype();
-    let least = values.clone().topk(count, 1).min_dim(1);
-    let least = least.expand([batch, len]);
-    let above = values.clone().greater(least.clone()).float().cast(dtype);
-    let equal = values.equal(least).float().cast(dtype);
-    let room = above.clone().sum_dim(1).neg() + count as f32;
-    let place = equal.clone().cumsum(1);
-    above
-        + equal
-            * place
-                .lower_equal(room.expand([batch, len]))
-                .float()
-                .cast(dtype)
+    let place = open.clone().cumsum(1);
+    let fits = place.lower_equal(room.expand([batch, len]));
+    picked + open * fits.float().cast(DType::F32)
 }
 
 /// Where a row of `mask` (zeros and ones) has its first `count` ones, in ascending order, and which of these are
@@ -64,6 +73,17 @@ mod tests {
         index
             .into_data()
             .convert::<i64>()
+            .assert_eq(&want.into(), true);
+    }
+
+    #[test]
+    fn among_equals_the_next_key_decides() {
+        let device = Device::flex();
+        let one = Tensor::from_floats([[2.0, 1.0, 1.0, 1.0], [1.0, 1.0, 3.0, 2.0]], &device);
+        let two = Tensor::from_floats([[0.0, 5.0, 7.0, 6.0], [8.0, 9.0, 0.0, 0.0]], &device);
+        let want = [[1.0f32, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0]];
+        first(&[one, two], 3)
+            .into_data()
             .assert_eq(&want.into(), true);
     }
 

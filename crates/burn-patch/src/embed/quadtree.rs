@@ -134,10 +134,9 @@ pub struct QuadtreePatchEmbedConfig {
 /// `e = W·flatten(shrink(node)) + b`, with [`Shrink`] to the smallest patch; with `aggregate` also
 /// `+ Z·conv₂ₓ₂(…E(sub-patches)…)` for large nodes, `Z` starting at zero (APT, eq. 2).
 ///
-/// A node is split before all others when its score is the largest of those that can be split. The first `n` splits
-/// are found at once: a node's key is the least score on the path from its root, and the `n` largest keys are split.
-/// Nothing is read back or sorted. A child's key is at most `1 − 2⁻²⁰` of its parent's, so scores nearer than that
-/// may change places with the search's order; of equal keys the earlier node is split.
+/// The search always splits the node with the largest score among those whose parent was split. Its first `n` splits
+/// are found at once, level by level, by ordering the paths of scores from root to node: nothing is read back or
+/// sorted. Of equal scores the larger and then the earlier node is split.
 ///
 /// # Departures
 ///
