@@ -230,11 +230,11 @@ def softmax(x):
 
 def routing():
     """Regions of 8 px, patches of 4, (8, 4) and 8 px, a hidden layer of 5."""
-    images = 6 * det((BATCH, 3, 16, 24), 7).astype(np.float64)
+    images = 60 * det((BATCH, 3, 16, 24), 7).astype(np.float64)
     # In the order of the module's parameters: fc1 and fc2, Burn's [input, output], then the heads.
     fc1, b1 = det((6, 5), 1).astype(np.float64), det((5,), 2).astype(np.float64)
     fc2, b2 = det((5, 3), 3).astype(np.float64), det((3,), 4).astype(np.float64)
-    noise = det((BATCH, 6, 3), 12).astype(np.float64) + 0.5
+    noise = det((BATCH, 3, 6), 12).swapaxes(1, 2).astype(np.float64) + 0.5
     temperature = 0.7
 
     logits = np.zeros((BATCH, 6, 3))

@@ -100,8 +100,11 @@ fn routing_and_its_probabilities() {
         let device = &backend.device;
         let config = GatedPatchEmbedConfig::new([8, 8], vec![[4, 4], [8, 4], [8, 8]], 3, 4);
         let embed = fill(config.with_hidden(5).init(device), SEED);
-        let images = det_tensor::<4>([2, 3, 16, 24], 7, device, DType::F32) * 6.0;
-        let noise: Vec<f32> = det(2 * 6 * 3, 12).iter().map(|value| value + 0.5).collect();
+        let images = det_tensor::<4>([2, 3, 16, 24], 7, device, DType::F32) * 60.0;
+        // The script's noise is [batch, sizes, regions].
+        let noise = det(2 * 3 * 6, 12);
+        let index = (0..36).map(|i| i / 18 * 18 + i % 3 * 6 + i / 3 % 6);
+        let noise: Vec<f32> = index.map(|i| noise[i] + 0.5).collect();
         let routing = embed.route(images.clone(), None, &noise, 0.7).unwrap();
         let routed = embed.forward_routed(images, &routing);
         assert_golden(
