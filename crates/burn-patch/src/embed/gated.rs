@@ -13,8 +13,9 @@ use super::pick::{largest, places};
 use super::projection::project;
 use super::regions::{Regions, quotas};
 use super::router::{Router, Routing, statistics};
+use super::saliency::area;
 use super::{PatchEmbed, check_channels, expect_layout};
-use crate::grid::{PatchGrid, nonzero};
+use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::ops::gather_rows;
 use crate::{Error, Tokens};
 
@@ -41,6 +42,10 @@ pub struct GatedPatchEmbedConfig {
     /// Width of the router's hidden layer.
     #[config(default = 32)]
     pub hidden: usize,
+    /// Whether larger patches are shrunk to the smallest, by the mean of each block, before their projection. Each
+    /// size has its own projection either way; shrunk, its cost falls with the tokens.
+    #[config(default = false)]
+    pub shrink: bool,
     /// Whether the router also sees a saliency map.
     #[config(default = false)]
     pub saliency: bool,
@@ -73,6 +78,9 @@ pub struct GatedPatchEmbedConfig {
 /// the largest odds `pₛ/Σₜ﹥ₛ pₜ`, then the next of what is left, and so on. Only chosen patches are projected. With
 /// more than two sizes the numbers are the most even that meet the budget, `∝ exp(λ·patches per region)`. A size that
 /// gets no region gets no gradient.
+///
+/// A whole patch costs its number of pixels, so that all sizes cost the same per region and what falls with the
+/// budget is the work of everything that sees the tokens; with `shrink` the projection falls with it too.
 ///
 /// [`route`](GatedPatchEmbed::route) and [`forward_routed`](GatedPatchEmbed::forward_routed) sample instead, for
 /// training: all candidates are projected, and `valid` tells which were chosen.
@@ -107,6 +115,9 @@ pub struct GatedPatchEmbed {
     /// One projection per size, weight `[dim, channels, kh, kw]`.
     pub heads: Vec<Conv2d>,
     region: [usize; 2],
+    #[module(skip)]
+    patches: Vec<[usize; 2]>,
+    shrink: bool,
     budget: f64,
     saliency: bool,
 }
@@ -138,7 +149,8 @@ impl GatedPatchEmbedConfig {
     /// # Errors
     ///
     /// [`Error::Zero`] for a zero patch, region, channel count, dim or hidden width or no patch sizes,
-    /// [`Error::Indivisible`] for a patch that does not divide the region, [`Error::Range`] for patches that are not
+    /// [`Error::Indivisible`] for a patch that does not divide the region or is to be shrunk and no multiple of the
+    /// smallest, [`Error::Range`] for patches that are not
     /// in ascending order of area and for a budget out of reach.
     pub fn try_init(&self, device: &Device) -> Result<GatedPatchEmbed, Error> {
         nonzero("region", &self.region)?;
@@ -148,14 +160,17 @@ impl GatedPatchEmbedConfig {
         self.check_patches()?;
         let budget = self.check_budget()?;
         let heads = self.patches.iter().map(|patch| {
-            let head = Conv2dConfig::new([self.channels, self.dim], *patch);
-            head.with_stride(*patch).with_bias(self.bias).init(device)
+            let kernel = if self.shrink { self.patches[0] } else { *patch };
+            let head = Conv2dConfig::new([self.channels, self.dim], kernel);
+            head.with_stride(kernel).with_bias(self.bias).init(device)
         });
         let features = 2 * self.channels + usize::from(self.saliency);
         Ok(GatedPatchEmbed {
             router: Router::new(features, self.hidden, self.patches.len(), device),
             heads: heads.collect(),
             region: self.region,
+            patches: self.patches.clone(),
+            shrink: self.shrink,
             budget,
             saliency: self.saliency,
         })
@@ -183,6 +198,14 @@ impl GatedPatchEmbedConfig {
                         got: self.region[axis],
                     });
                 }
+            }
+            let whole = |axis: usize| patch[axis].is_multiple_of(self.patches[0][axis]);
+            if let Some(axis) = (0..2).find(|axis| self.shrink && !whole(*axis)) {
+                return Err(Error::Indivisible {
+                    what: "side of a patch to shrink",
+                    divisor: self.patches[0][axis],
+                    got: patch[axis],
+                });
             }
             let area = patch[0] * patch[1];
             if area <= last {
@@ -271,12 +294,12 @@ impl GatedPatchEmbed {
         assert_eq!(routing.choice.dims(), shape, "routing of these images");
         let [mut embeddings, mut boxes, mut valid] = [(); 3].map(|()| Vec::with_capacity(sizes));
         let mut counts = Vec::with_capacity(sizes);
-        for (size, head) in self.heads.iter().enumerate() {
+        for size in 0..sizes {
             let patches = regions.per_region(size);
             let cells = regions.count() * patches;
             let order = regions.cells(size, &device).reshape([1, cells]);
             let order = order.expand([batch, cells]);
-            let tokens = project(head, images.clone(), None, &regions.grids[size]);
+            let tokens = self.project(&images, size, None, &regions);
             let along = |values: &Tensor<3>| {
                 let values = values.clone().slice_dim(2, size..size + 1);
                 let values = values.expand([batch, regions.count(), patches]);
@@ -307,13 +330,30 @@ impl GatedPatchEmbed {
         self.budget
     }
 
-    fn patches(&self) -> Vec<[usize; 2]> {
-        self.heads.iter().map(|head| head.kernel_size).collect()
+    /// Tokens of one size: all cells of its grid, or those picked.
+    fn project(
+        &self,
+        images: &Tensor<4>,
+        size: usize,
+        cells: Option<Tensor<2, Int>>,
+        regions: &Regions,
+    ) -> Tensor<3> {
+        let (head, grid) = (&self.heads[size], &regions.grids[size]);
+        if !self.shrink {
+            return project(head, images.clone(), cells, grid);
+        }
+        let (patch, least) = (self.patches[size], self.patches[0]);
+        let blocks = [patch[0] / least[0], patch[1] / least[1]];
+        let small = area(padded(images.clone(), grid), blocks);
+        let [_, _, height, width] = small.dims();
+        let grid = Window::patch(least, Remainder::Reject).layout([height, width]);
+        let grid = grid.unwrap_or_else(|error| panic!("{error}"));
+        project(head, small, cells, &grid)
     }
 
     fn regions(&self, images: &Tensor<4>) -> Result<Regions, Error> {
         let [_, _, height, width] = images.dims();
-        Regions::layout([height, width], self.region, &self.patches())
+        Regions::layout([height, width], self.region, &self.patches)
     }
 
     fn quotas(&self, regions: &Regions) -> Vec<usize> {
@@ -340,14 +380,8 @@ impl GatedPatchEmbed {
         regions: &Regions,
     ) -> Result<Tensor<3>, Error> {
         let [batch, _, height, width] = images.dims();
-        let padded = |map: Tensor<4>| {
-            let [bottom, right] = regions.grids[0].window.pad_after;
-            match [bottom, right] {
-                [0, 0] => map,
-                _ => map.pad((0, right, 0, bottom), PadMode::Constant(0.0)),
-            }
-        };
-        let features = statistics(padded(images.clone()), self.region, true);
+        let grid = &regions.grids[0];
+        let features = statistics(padded(images.clone(), grid), self.region, true);
         let expected = [batch, usize::from(self.saliency), height, width];
         let saliency = match saliency {
             Some(map) if map.dims() != expected => {
@@ -357,7 +391,7 @@ impl GatedPatchEmbed {
                     got: map.dims().to_vec(),
                 });
             }
-            Some(map) => statistics(padded(map), self.region, false).cast(features.dtype()),
+            Some(map) => statistics(padded(map, grid), self.region, false).cast(features.dtype()),
             None if self.saliency => features.clone().slice_dim(2, 0..1).zeros_like(),
             None => return Ok(self.router.forward(features)),
         };
@@ -381,7 +415,7 @@ impl GatedPatchEmbed {
             let cells = table.select(0, index.clone().reshape([batch * picked]));
             let cells = cells.reshape(shape);
             let grid = &regions.grids[size];
-            let tokens = project(&self.heads[size], images.clone(), Some(cells.clone()), grid);
+            let tokens = self.project(&images, size, Some(cells.clone()), regions);
             let soft = soft
                 .clone()
                 .slice_dim(2, size..size + 1)
@@ -397,6 +431,14 @@ impl GatedPatchEmbed {
         }
         let (embeddings, boxes) = (Tensor::cat(embeddings, 1), Tensor::cat(boxes, 1));
         Tokens::off_grid(embeddings, regions.grids[0], boxes).with_counts(Tensor::cat(counts, 1))
+    }
+}
+
+/// The zeros at the right and bottom that a grid asks for.
+fn padded(map: Tensor<4>, grid: &PatchGrid) -> Tensor<4> {
+    match grid.window.pad_after {
+        [0, 0] => map,
+        [bottom, right] => map.pad((0, right, 0, bottom), PadMode::Constant(0.0)),
     }
 }
 
@@ -452,11 +494,11 @@ impl PatchEmbed for GatedPatchEmbed {
     }
 
     fn layout(&self, size: [usize; 2]) -> Result<PatchGrid, Error> {
-        Ok(Regions::layout(size, self.region, &self.patches())?.grids[0])
+        Ok(Regions::layout(size, self.region, &self.patches)?.grids[0])
     }
 
     fn tokens(&self, size: [usize; 2]) -> Result<usize, Error> {
-        let regions = Regions::layout(size, self.region, &self.patches())?;
+        let regions = Regions::layout(size, self.region, &self.patches)?;
         let quotas = self.quotas(&regions).into_iter().enumerate();
         Ok(quotas
             .map(|(size, quota)| quota * regions.per_region(size))
@@ -607,6 +649,22 @@ mod tests {
                 .into_data()
                 .assert_approx_eq(&want.clone().into_data(), tolerance);
         }
+    }
+
+    #[test]
+    fn shrunk_patches_are_the_means_of_their_blocks() {
+        let device = Device::flex();
+        let config = config().with_shrink(true).with_budget(Some(0.25));
+        let embed = config.init(&device);
+        let images = random([20, 24], &device);
+        let padded = images.clone().pad((0, 0, 0, 4), PadMode::Constant(0.0));
+        let want = linear(&embed.heads[2]).forward(area(padded, [2, 2]));
+        let (got, want) = (embed.forward(images), want.into_embeddings());
+        assert_eq!(got.tokens(), 9);
+        let tolerance = Tolerance::<f32>::rel_abs(1e-5, 1e-6);
+        got.embeddings()
+            .into_data()
+            .assert_approx_eq(&want.into_data(), tolerance);
     }
 
     #[test]
@@ -807,6 +865,10 @@ mod tests {
     #[case::indivisible(
         GatedPatchEmbedConfig::new([8, 8], vec![[4, 3], [8, 8]], 3, 6),
         "region width: expected a dimension divisible by 3, got 8"
+    )]
+    #[case::shrink(
+        GatedPatchEmbedConfig::new([12, 12], vec![[4, 4], [6, 6]], 3, 6).with_shrink(true),
+        "side of a patch to shrink: expected a dimension divisible by 4, got 6"
     )]
     #[case::order(
         GatedPatchEmbedConfig::new([8, 8], vec![[8, 8], [4, 4]], 3, 6),

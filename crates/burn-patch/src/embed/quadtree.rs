@@ -413,7 +413,7 @@ impl QuadtreePatchEmbed {
             let shrunk = covered(images.clone(), level, grid.window.kernel);
             let shrunk = match self.settings.shrink {
                 Shrink::Bilinear => middle(shrunk, level.side),
-                Shrink::Area => area(shrunk, level.side),
+                Shrink::Area => area(shrunk, [level.side; 2]),
             };
             let [_, _, height, width] = shrunk.dims();
             let grid = grid.window.layout([height, width]);
@@ -586,7 +586,9 @@ mod tests {
         let mut linear = LinearPatchEmbedConfig::new([4, 4], 3, 8).init(&device);
         linear.proj = quadtree.proj.clone();
         let images = random([16, 24]);
-        let want = linear.forward(area(images.clone(), 2)).into_embeddings();
+        let want = linear
+            .forward(area(images.clone(), [2, 2]))
+            .into_embeddings();
         let got = quadtree.forward(images).into_embeddings();
         let tolerance = Tolerance::<f32>::rel_abs(1e-5, 1e-6);
         got.into_data()

@@ -178,22 +178,18 @@ pub(super) fn middle(images: Tensor<4>, factor: usize) -> Tensor<4> {
     means.reshape([batch, channels, height / factor, width / factor])
 }
 
-/// Mean of each block of `factor` by `factor` pixels.
-pub(super) fn area(images: Tensor<4>, factor: usize) -> Tensor<4> {
-    if factor == 1 {
+/// Mean of each block of `[height, width]` pixels.
+pub(super) fn area(images: Tensor<4>, [down, across]: [usize; 2]) -> Tensor<4> {
+    if [down, across] == [1, 1] {
         return images;
     }
     let [batch, channels, height, width] = images.dims();
-    let blocks = [
-        batch,
-        channels,
-        height / factor,
-        factor,
-        width / factor,
-        factor,
-    ];
-    let means = images.reshape(blocks).mean_dim(5).mean_dim(3);
-    means.reshape([batch, channels, height / factor, width / factor])
+    let [rows, cols] = [height / down, width / across];
+    let blocks: Tensor<6> = images.reshape([batch, channels, rows, down, cols, across]);
+    blocks
+        .mean_dim(5)
+        .mean_dim(3)
+        .reshape([batch, channels, rows, cols])
 }
 
 /// Bilinear enlargement of `len` values `factor` times, `[len, len·factor]`: half-pixel centres, the border repeated
@@ -330,7 +326,7 @@ mod tests {
     fn bilinear_and_area_shrinking_agree_for_two_and_differ_for_four() {
         let images = Tensor::<4>::random([1, 2, 8, 16], Distribution::Default, &Device::flex());
         let apart = |factor| {
-            let apart = middle(images.clone(), factor) - area(images.clone(), factor);
+            let apart = middle(images.clone(), factor) - area(images.clone(), [factor; 2]);
             apart.abs().max().into_scalar::<f32>()
         };
         assert!(apart(2) < 1e-6);
