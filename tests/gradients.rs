@@ -10,6 +10,18 @@ const EXCLUDED: &[(&str, &str)] = &[(
     "on software Vulkan, tape and difference of the overlapping embedding were 2.61 and 1.22",
 )];
 
+/// Subjects whose gradient is not the derivative of their value, and why.
+const STRAIGHT_THROUGH: &[(&str, &str)] = &[
+    (
+        "embed::gated",
+        "its gate is 1 and has the gradient of the router's probability",
+    ),
+    (
+        "embed::gated, visible only",
+        "its gate is 1 and has the gradient of the router's probability",
+    ),
+];
+
 #[test]
 fn gradients_equal_central_differences() {
     let precise = |backend: &BackendDevice| {
@@ -19,7 +31,8 @@ fn gradients_equal_central_differences() {
     let backends: Vec<BackendDevice> = backends().into_iter().filter(precise).collect();
     assert!(!backends.is_empty(), "no backend with f64");
     for backend in backends {
-        for subject in subjects() {
+        let excluded = |name: &str| STRAIGHT_THROUGH.iter().any(|(other, _)| *other == name);
+        for subject in subjects().iter().filter(|subject| !excluded(&subject.name)) {
             let (tape, difference) = subject.directional(&backend.device);
             let apart = (tape - difference).abs() / difference.abs();
             assert!(

@@ -1,5 +1,6 @@
 //! Parity with other libraries: golden values (`golden/NAME.safetensors`, checked in `NAME.rs`) and checkpoints.
 
+mod adaptive;
 mod checkpoints;
 mod foundation;
 mod hierarchy;

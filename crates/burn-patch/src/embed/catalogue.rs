@@ -9,11 +9,13 @@ use super::conv_stem::{ConvStemPatchEmbed, ConvStemPatchEmbedConfig};
 use super::dct::{DctPatchEmbed, DctPatchEmbedConfig};
 use super::deformable::{DeformablePatchEmbed, DeformablePatchEmbedConfig};
 use super::fourier::{FourierPatchEmbed, FourierPatchEmbedConfig};
+use super::gated::{GatedPatchEmbed, GatedPatchEmbedConfig};
 use super::hybrid::{AnyHybridPatchEmbed, HybridPatchEmbedConfig};
 use super::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use super::multires::{MultiresPatchEmbed, MultiresPatchEmbedConfig};
 use super::overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig};
 use super::pyramid::{PyramidPatchEmbed, PyramidPatchEmbedConfig};
+use super::quadtree::{QuadtreePatchEmbed, QuadtreePatchEmbedConfig};
 use super::t2t::{T2tPatchEmbed, T2tPatchEmbedConfig};
 use super::tubelet::{TubeletPatchEmbed, TubeletPatchEmbedConfig};
 use super::wavelet::{WaveletPatchEmbed, WaveletPatchEmbedConfig};
@@ -141,4 +143,8 @@ catalogue! {
         "patches, then merging level by level (Swin, PVT, ConvNeXt)";
     "t2t" => T2t(T2tPatchEmbedConfig, T2tPatchEmbed),
         "overlapping splits with attention between them (Tokens-to-Token ViT)";
+    "quadtree" => Quadtree(QuadtreePatchEmbedConfig, QuadtreePatchEmbed),
+        "patches of several sizes, small where there is detail (Quadformer, APT)";
+    "gated" => Gated(GatedPatchEmbedConfig, GatedPatchEmbed),
+        "a learned choice of patch size per region (Gumbel-softmax)";
 }
