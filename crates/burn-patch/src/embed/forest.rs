@@ -138,7 +138,7 @@ impl Forest {
             let mut before: Option<Tensor<2>> = None;
             for key in &mut keys {
                 let above = match key.last() {
-                    Some(above) => self.from_parents(level, above.clone()),
+                    Some(above) => self.values_of_parents(level, above.clone()),
                     None => end.clone(),
                 };
                 let value = above.clone().min_pair(score.clone());
@@ -162,7 +162,7 @@ impl Forest {
             let own = score.clone().greater_equal_elem(thresholds[level]);
             let own = own.float().cast(DType::F32);
             passes.push(match passes.last() {
-                Some(above) => own.min_pair(self.from_parents(level, above.clone())),
+                Some(above) => own.min_pair(self.values_of_parents(level, above.clone())),
                 None => own,
             });
         }
@@ -178,7 +178,7 @@ impl Forest {
     }
 
     /// For each node of a level its parent's value, [`END`] where it has none.
-    fn from_parents(&self, level: usize, values: Tensor<2>) -> Tensor<2> {
+    fn values_of_parents(&self, level: usize, values: Tensor<2>) -> Tensor<2> {
         let [batch, _] = values.dims();
         let device = values.device();
         let parents = self.levels[level].parents(&self.levels[level - 1]);

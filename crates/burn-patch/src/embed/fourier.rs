@@ -137,7 +137,7 @@ impl FourierPatchEmbedConfig {
         let (band, high) = match self.bands {
             Bands::Whole => (self.band(&all, device), None),
             Bands::Split { cutoff } => {
-                let (low, high) = self.split(all, cutoff)?;
+                let [low, high] = self.split(all, cutoff)?;
                 let high = HighBand {
                     band: self.band(&high, device),
                     gate: Initializer::Zeros.init([self.dim], device),
@@ -168,11 +168,7 @@ impl FourierPatchEmbedConfig {
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn split(
-        &self,
-        all: Vec<[usize; 2]>,
-        cutoff: f64,
-    ) -> Result<(Vec<[usize; 2]>, Vec<[usize; 2]>), Error> {
+    fn split(&self, all: Vec<[usize; 2]>, cutoff: f64) -> Result<[Vec<[usize; 2]>; 2], Error> {
         let radius = |at: &[usize; 2]| radius(self.patch, *at);
         let largest = all.iter().map(radius).fold(0.0, f64::max);
         if !(cutoff >= 0.0 && cutoff < largest) {
@@ -182,7 +178,8 @@ impl FourierPatchEmbedConfig {
                 got: cutoff,
             });
         }
-        Ok(all.into_iter().partition(|at| radius(at) <= cutoff))
+        let (low, high) = all.into_iter().partition(|at| radius(at) <= cutoff);
+        Ok([low, high])
     }
 
     fn band(&self, frequencies: &[[usize; 2]], device: &Device) -> FourierBand {

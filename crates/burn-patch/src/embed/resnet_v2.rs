@@ -60,8 +60,9 @@ pub struct ResNetV2Config {
 ///
 /// # Equation
 ///
-/// Stem `maxpool₃ₓ₃,₂(relu(GN(Conv7×7,₂(x))))`, then bottlenecks `relu(GN(C₁(relu(GN(C₃(relu(GN(C₁(x))))))))
-/// + x)`, with `GN(C₁(x))` for `x` in the first of each stage, and the stage's stride in its 3×3.
+/// Stem `maxpool₃ₓ₃,₂(relu(GN(Conv7×7,₂(x))))`, then bottlenecks
+/// `relu(GN(C₁(relu(GN(C₃(relu(GN(C₁(x)))))))) + x)`, with `GN(C₁(x))` for `x` in the first of each stage, and
+/// the stage's stride in its 3×3.
 /// Convolutions have no bias, [standardised](WeightStandardization) weights and TensorFlow's SAME padding,
 /// which depends on the map's size and puts the odd zero last.
 ///

@@ -1,0 +1,85 @@
+use burn::tensor::Device;
+use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
+use burn_patch::position::SinCosDialect;
+use burn_patch::reduce::AnyReduceConfig;
+use burn_vit::{
+    ClassToken, MaeConfig, Pooling, Position, ReconstructedPatches, ReduceAt, VitConfig,
+};
+
+use super::{BATCH, CELLS, CHANNELS, DIM, SIZE, STRIDE, images};
+use crate::det::det;
+use crate::subject::Subject;
+
+pub(super) fn subjects() -> Vec<Subject> {
+    vec![vit(), mae(), reducing_vit(), windows_mae()]
+}
+
+fn vit_config() -> VitConfig {
+    VitConfig::new(SIZE, 2, 4).with_layer_scale(Some(0.5))
+}
+
+fn vit() -> Subject {
+    let init = |device: &Device| {
+        let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+        vit_config().with_classes(Some(5)).init(embed, device)
+    };
+    Subject::new("Vit", init, |vit, device, dtype| {
+        let images = images(device, dtype);
+        let tokens = vit.forward_features(images.clone()).into_embeddings();
+        vec![tokens, vit.forward(images).unsqueeze_dim(1)]
+    })
+}
+
+fn mae() -> Subject {
+    let init = |device: &Device| {
+        let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+        let encoder = vit_config()
+            .with_class_token(ClassToken::Absent)
+            .with_pooling(Pooling::Mean)
+            .with_position(Position::SinCos(SinCosDialect::Mae));
+        MaeConfig::new(encoder, 8, 1, 2).init(embed, device)
+    };
+    Subject::new("Mae", init, |mae, device, dtype| {
+        let output = mae.forward(images(device, dtype), &det(BATCH * CELLS, 9));
+        vec![
+            output.prediction.into_embeddings(),
+            output.loss.reshape([1, 1, 1]),
+        ]
+    })
+}
+
+fn reducing_vit() -> Subject {
+    let init = |device: &Device| {
+        let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+        let reducer = AnyReduceConfig::for_tokens("patch-merger", 4, DIM);
+        let reducer = reducer.expect("a name of the catalogue");
+        vit_config()
+            .with_reduce(Some(ReduceAt::middle(reducer, 2)))
+            .init(embed, device)
+    };
+    Subject::new("Vit with a reducer", init, |vit, device, dtype| {
+        vec![
+            vit.forward_features(images(device, dtype))
+                .into_embeddings(),
+        ]
+    })
+}
+
+fn windows_mae() -> Subject {
+    let init = |device: &Device| {
+        let embed = OverlapPatchEmbedConfig::for_stride(STRIDE, CHANNELS, DIM).init(device);
+        MaeConfig::new(vit_config(), 8, 1, 2)
+            .with_patches(Some(ReconstructedPatches::Windows))
+            .init(embed, device)
+    };
+    Subject::new("Mae of windows", init, |mae, device, dtype| {
+        let images = images(device, dtype);
+        let output = mae.forward(images.clone(), &det(BATCH * CELLS, 9));
+        let painted = mae.paint(images, &output);
+        vec![
+            output.prediction.into_embeddings(),
+            output.loss.reshape([1, 1, 1]),
+            painted.flatten(1, 2),
+        ]
+    })
+}

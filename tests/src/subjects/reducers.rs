@@ -1,0 +1,113 @@
+use burn::module::Module;
+use burn::tensor::{DType, Device, Tensor};
+use burn_patch::Tokens;
+use burn_patch::embed::{LinearPatchEmbed, LinearPatchEmbedConfig, PatchEmbed};
+use burn_patch::reduce::{
+    AnyReduce, AnyReduceConfig, REDUCERS, RandomMask, Reduce, SlotAttention, SlotAttentionConfig,
+    SlotInit, TokenFuser, TokenFuserConfig, TokenLearner, TokenLearnerConfig,
+};
+
+use super::{BATCH, CELLS, CHANNELS, DIM, STRIDE, images};
+use crate::det::{det, det_tensor};
+use crate::subject::Subject;
+
+/// Tokens that reducers leave: with the formula's parameters for this many, no gradient of theirs nearly cancels.
+const RESULTS: usize = 7;
+
+pub(super) fn subjects() -> Vec<Subject> {
+    let catalogue = REDUCERS.iter().map(|info| reduced(info.name));
+    catalogue
+        .chain([mask_and_restore(), gaussian_slots(), learned_and_fused()])
+        .collect()
+}
+
+fn mask_and_restore() -> Subject {
+    let init = |device: &Device| LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+    Subject::new("reduce::RandomMask", init, |embed, device, dtype| {
+        let tokens = embed.forward(images(device, dtype));
+        let (visible, restore) = RandomMask::new(0.75).apply(tokens, &det(BATCH * CELLS, 9));
+        let fill = det_tensor([1, 1, DIM], 4, device, dtype);
+        vec![
+            visible.embeddings(),
+            restore.apply(visible, fill).into_embeddings(),
+        ]
+    })
+}
+
+/// An embedding and what reduces its tokens, behind a class token and with padding.
+#[derive(Module, Debug)]
+struct Reduced {
+    embed: LinearPatchEmbed,
+    reduce: AnyReduce,
+}
+
+fn ragged(embed: &LinearPatchEmbed, device: &Device, dtype: DType) -> Tokens {
+    let valid = Tensor::<2>::from_floats([[1.0; CELLS], [1.0; CELLS]], device);
+    let valid = valid.slice_fill([1..2, 9..CELLS], 0.0).greater_elem(0.5);
+    let class = det_tensor([1, 1, DIM], 3, device, dtype);
+    embed
+        .forward(images(device, dtype))
+        .with_valid(valid)
+        .with_prefix(class)
+}
+
+fn reduced(name: &'static str) -> Subject {
+    let init = move |device: &Device| Reduced {
+        embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
+        reduce: AnyReduceConfig::for_tokens(name, RESULTS, DIM)
+            .expect("a name of the catalogue")
+            .init(device),
+    };
+    Subject::new(format!("reduce::{name}"), init, |reduced, device, dtype| {
+        let tokens = ragged(&reduced.embed, device, dtype);
+        let (tokens, weights) = reduced.reduce.forward_with_weights(tokens);
+        vec![tokens.into_embeddings(), weights]
+    })
+}
+
+/// Slots that start from a Gaussian, whose deviation the catalogue's learned starts have none of.
+#[derive(Module, Debug)]
+struct GaussianSlots {
+    embed: LinearPatchEmbed,
+    slots: SlotAttention,
+}
+
+fn gaussian_slots() -> Subject {
+    let init = |device: &Device| GaussianSlots {
+        embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
+        slots: SlotAttentionConfig::new(4, DIM)
+            .with_start(SlotInit::Gaussian)
+            .init(device),
+    };
+    Subject::new(
+        "reduce::slot-attention, Gaussian",
+        init,
+        |module, device, dtype| {
+            let tokens = ragged(&module.embed, device, dtype);
+            let noise = det(BATCH * 4 * DIM, 5);
+            let given = module.slots.forward_with_noise(tokens.clone(), &noise);
+            let fixed = module.slots.forward(tokens);
+            vec![given.into_embeddings(), fixed.into_embeddings()]
+        },
+    )
+}
+
+#[derive(Module, Debug)]
+struct LearnedAndFused {
+    embed: LinearPatchEmbed,
+    learner: TokenLearner,
+    fuser: TokenFuser,
+}
+
+fn learned_and_fused() -> Subject {
+    let init = |device: &Device| LearnedAndFused {
+        embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
+        learner: TokenLearnerConfig::new(RESULTS, DIM).init(device),
+        fuser: TokenFuserConfig::new(RESULTS, DIM).init(device),
+    };
+    Subject::new("reduce::TokenFuser", init, |module, device, dtype| {
+        let original = ragged(&module.embed, device, dtype);
+        let learned = module.learner.forward(original.clone());
+        vec![module.fuser.forward(learned, original).into_embeddings()]
+    })
+}
