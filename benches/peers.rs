@@ -43,8 +43,7 @@ impl Work {
 /// `[batch, dim, rows, cols]` → `[batch, rows·cols, dim]`, a view where the backend has views.
 fn to_tokens(map: Tensor<4>) -> Tensor<3> {
     let [batch, dim, rows, cols] = map.dims();
-    let tokens = map.reshape([batch, dim, rows * cols]).swap_dims(1, 2);
-    tokens
+    map.reshape([batch, dim, rows * cols]).swap_dims(1, 2)
 }
 
 const WORKS: [Work; 4] = [

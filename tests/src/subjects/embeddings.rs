@@ -1,6 +1,6 @@
 //! Every embedding as the catalogue sets it up, and what those settings leave out.
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use burn_patch::Tokens;
 use burn_patch::embed::{
     AnyPatchEmbedConfig, CropBox, DctLayout, DctPatchEmbedConfig, DownsampleKind, EMBEDDINGS,
