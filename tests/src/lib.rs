@@ -13,5 +13,7 @@ pub use backends::{BackendDevice, backends};
 pub use det::{det, det_tensor};
 pub use golden::{Golden, golden_folder};
 pub use params::{fill, gradients, inference, is_running, load_named, to_dtype};
-pub use subject::{Difference, Outcome, Subject, largest_difference};
+pub use subject::{
+    Difference, Outcome, Subject, largest_difference, largest_difference_over, largest_magnitude,
+};
 pub use subjects::subjects;

@@ -172,17 +172,41 @@ pub struct Difference(pub f64);
 ///
 /// If shapes differ or a value is not finite.
 pub fn largest_difference(left: &TensorData, right: &TensorData) -> Difference {
+    largest_difference_over(left, right, 0.0)
+}
+
+/// As [`largest_difference`], relative to no less than `least`.
+///
+/// # Panics
+///
+/// If shapes differ or a value is not finite.
+pub fn largest_difference_over(left: &TensorData, right: &TensorData, least: f64) -> Difference {
     assert_eq!(left.shape(), right.shape(), "shapes");
-    let [left, right] = [left, right].map(|data| data.try_to_vec_as::<f64>().expect("floats"));
-    let finite = left.iter().chain(&right).all(|value| value.is_finite());
-    assert!(finite, "a value is not finite");
-    let scale = left
-        .iter()
-        .chain(&right)
-        .fold(0.0f64, |scale, value| scale.max(value.abs()));
+    let scale = largest_magnitude(left)
+        .max(largest_magnitude(right))
+        .max(least);
+    let [left, right] = [left, right].map(values);
     let apart = left
         .iter()
         .zip(&right)
         .fold(0.0f64, |apart, (l, r)| apart.max((l - r).abs()));
     Difference(if apart == 0.0 { 0.0 } else { apart / scale })
+}
+
+/// The largest magnitude of a tensor.
+///
+/// # Panics
+///
+/// If a value is not finite.
+pub fn largest_magnitude(data: &TensorData) -> f64 {
+    let values = values(data);
+    let finite = values.iter().all(|value| value.is_finite());
+    assert!(finite, "a value is not finite");
+    values
+        .iter()
+        .fold(0.0f64, |most, value| most.max(value.abs()))
+}
+
+fn values(data: &TensorData) -> Vec<f64> {
+    data.try_to_vec_as::<f64>().expect("floats")
 }

@@ -6,6 +6,10 @@ use burn::tensor::DType;
 /// Values and gradients of `f32`: some 80 roundings of 6·10⁻⁸, for sums of up to a few hundred terms.
 pub const F32: f64 = 1e-5;
 
+/// The least that a gradient is compared to, as a share of its module's largest. A gradient whose terms nearly
+/// cancel carries their rounding errors, which are as large as those of the others.
+pub const CANCELLED: f64 = 1e-2;
+
 /// Values of `f16`, whose rounding is 5·10⁻⁴, through a few layers.
 pub const F16: f64 = 1e-2;
 
