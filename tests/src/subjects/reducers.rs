@@ -4,7 +4,7 @@ use burn_patch::Tokens;
 use burn_patch::embed::{LinearPatchEmbed, LinearPatchEmbedConfig, PatchEmbed};
 use burn_patch::reduce::{
     AnyReduce, AnyReduceConfig, REDUCERS, RandomMask, Reduce, SlotAttention, SlotAttentionConfig,
-    SlotInit, TokenFuser, TokenFuserConfig, TokenLearner, TokenLearnerConfig,
+    SlotInit, TokenFuser, TokenFuserConfig,
 };
 
 use super::{BATCH, CELLS, CHANNELS, DIM, STRIDE, images};
@@ -17,7 +17,7 @@ const RESULTS: usize = 8;
 pub(super) fn subjects() -> Vec<Subject> {
     let catalogue = REDUCERS.iter().map(|info| reduced(info.name));
     catalogue
-        .chain([mask_and_restore(), gaussian_slots(), learned_and_fused()])
+        .chain([mask_and_restore(), gaussian_slots(), pooled_and_fused()])
         .collect()
 }
 
@@ -93,21 +93,23 @@ fn gaussian_slots() -> Subject {
 }
 
 #[derive(Module, Debug)]
-struct LearnedAndFused {
+struct PooledAndFused {
     embed: LinearPatchEmbed,
-    learner: TokenLearner,
+    pool: AnyReduce,
     fuser: TokenFuser,
 }
 
-fn learned_and_fused() -> Subject {
-    let init = |device: &Device| LearnedAndFused {
+fn pooled_and_fused() -> Subject {
+    let init = |device: &Device| PooledAndFused {
         embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
-        learner: TokenLearnerConfig::new(RESULTS, DIM).init(device),
+        pool: AnyReduceConfig::for_tokens("query-pool", RESULTS, DIM)
+            .expect("a name of the catalogue")
+            .init(device),
         fuser: TokenFuserConfig::new(RESULTS, DIM).init(device),
     };
     Subject::new("reduce::TokenFuser", init, |module, device, dtype| {
         let original = ragged(&module.embed, device, dtype);
-        let learned = module.learner.forward(original.clone());
+        let learned = module.pool.forward(original.clone());
         vec![module.fuser.forward(learned, original).into_embeddings()]
     })
 }
