@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "flex")]
     pub(crate) backend: String,
 
-    /// Epochs of training for each embedding. Default: 10, 1 with --quick
+    /// Epochs of training for each embedding. Default: 4, 1 with --quick
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) epochs: Option<u32>,
 
@@ -54,7 +54,7 @@ impl Args {
         match (self.epochs, self.quick) {
             (Some(epochs), _) => epochs as usize,
             (None, true) => 1,
-            (None, false) => 10,
+            (None, false) => 4,
         }
     }
 
