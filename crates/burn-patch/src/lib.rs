@@ -22,6 +22,7 @@ extern crate alloc;
 
 pub mod embed;
 pub mod grid;
+pub mod layers;
 pub mod ops;
 pub mod position;
 pub mod reduce;

@@ -8,7 +8,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Initializer, LayerNorm};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::layers::{EPSILON, NORMAL, layer_norm, normalize};
+use super::layers::{EPSILON, NORMAL};
 use super::merging::{MergeOrder, PatchMerging, PatchMergingConfig};
 use super::projection::{convolve, project, to_map, to_tokens};
 use super::{
@@ -16,6 +16,7 @@ use super::{
     PatchEmbed, PatchNorm, expect_layout,
 };
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::layers::{layer_norm, normalize};
 use crate::ops::gelu;
 use crate::{Error, Tokens};
 

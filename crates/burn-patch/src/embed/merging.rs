@@ -8,10 +8,11 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::downsample::regular;
-use super::layers::{EPSILON, apply, layer_norm, linear, normalize};
+use super::layers::{EPSILON, linear};
 use super::projection::to_tokens;
 use super::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::layers::{apply, layer_norm, normalize};
 use crate::{Error, Tokens};
 
 /// Which comes first, the normalisation or the reduction.

@@ -9,11 +9,12 @@ use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::downsample::halvings;
-use super::layers::{apply, linear};
+use super::layers::linear;
 use super::projection::to_map;
 use super::t2t_block::{T2tBlock, T2tBlockKind};
 use super::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, Window, nonzero};
+use crate::layers::apply;
 use crate::ops::{gather_rows, patch_windows};
 use crate::{Error, Tokens};
 

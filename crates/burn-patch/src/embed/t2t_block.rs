@@ -6,7 +6,8 @@ use burn::nn::{Initializer, LayerNorm, Linear};
 use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::layers::{EPSILON, apply, layer_norm, linear, normalize};
+use super::layers::{EPSILON, linear};
+use crate::layers::{apply, layer_norm, normalize};
 use crate::ops::{attention, gelu};
 
 /// Which attention runs between the splits.

@@ -1,44 +1,12 @@
-//! Layers that several reducers share; Burn's modules for their parameters, our operations for their work.
+//! Layers that several reducers share.
 
 use burn::module::Module;
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor};
 
+use crate::layers::{apply, linear};
 use crate::ops;
-
-pub(super) fn norm(dim: usize, epsilon: f64, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(dim).with_epsilon(epsilon).init(device)
-}
-
-/// Applies a layer normalisation, whose epsilon Burn's module keeps to itself.
-pub(super) fn normalize(norm: &LayerNorm, x: Tensor<3>, epsilon: f64) -> Tensor<3> {
-    match &norm.beta {
-        Some(beta) => ops::layer_norm(x, norm.gamma.val(), beta.val(), epsilon),
-        None => norm.forward(x),
-    }
-}
-
-/// Applies a linear layer.
-pub(super) fn apply(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
-    let bias = layer.bias.as_ref().map(|bias| bias.val());
-    ops::linear(x, layer.weight.val(), bias)
-}
-
-/// A linear layer with the given weights and, unless there is none, the given bias.
-pub(super) fn linear(
-    [input, output]: [usize; 2],
-    weights: Initializer,
-    bias: Option<Initializer>,
-    device: &Device,
-) -> Linear {
-    let mut linear = LinearConfig::new(input, output)
-        .with_bias(false)
-        .with_initializer(weights)
-        .init(device);
-    linear.bias = bias.map(|bias| bias.init([output], device));
-    linear
-}
 
 /// The logistic function, by the hyperbolic tangent: Burn 0.22.1 computes its own in `f32` whatever the type.
 pub(super) fn sigmoid(x: Tensor<3>) -> Tensor<3> {

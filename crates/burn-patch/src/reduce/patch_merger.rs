@@ -5,10 +5,10 @@ use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm};
 use burn::tensor::{Device, Tensor};
 
-use super::layers::{norm, normalize};
 use super::pooling::{pooled, score, softmax_over_places};
 use super::{Reduce, expect_fit};
 use crate::grid::nonzero;
+use crate::layers::{layer_norm, normalize};
 use crate::{Error, Tokens};
 
 /// Configuration of [`PatchMerger`].
@@ -82,7 +82,7 @@ impl PatchMergerConfig {
         };
         Ok(PatchMerger {
             queries: queries.init([self.tokens, self.dim], device),
-            norm: norm(self.dim, self.epsilon, device),
+            norm: layer_norm(self.dim, self.epsilon, device),
             epsilon: self.epsilon,
         })
     }

@@ -6,10 +6,10 @@ use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::layers::apply;
 use super::pooling::{pooled, score, softmax_over_places};
 use super::{Reduce, expect_fit};
 use crate::grid::nonzero;
+use crate::layers::apply;
 use crate::{Error, Tokens};
 
 /// What a query's product with a token is multiplied by before the softmax.

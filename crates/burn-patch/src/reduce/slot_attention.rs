@@ -9,10 +9,11 @@ use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::layers::{GruCell, apply, norm, normalize};
+use super::layers::GruCell;
 use super::pooling::{for_each_image, place_weights, pooled};
 use super::{Reduce, expect_fit};
 use crate::grid::nonzero;
+use crate::layers::{apply, layer_norm, normalize};
 use crate::{Error, Tokens};
 
 /// Added to every share before the shares of a slot are brought to sum 1.
@@ -138,7 +139,7 @@ impl SlotAttentionConfig {
             LinearConfig::new(from, to).with_bias(bias).init(device)
         };
         let project = || linear(false, self.dim, self.dim);
-        let norm = || norm(self.dim, self.epsilon, device);
+        let norm = || layer_norm(self.dim, self.epsilon, device);
         // Glorot's bounds of a [1, 1, dim] kernel in the reference.
         let start = |rows: usize| {
             Initializer::XavierUniform { gain: 1.0 }.init_with(

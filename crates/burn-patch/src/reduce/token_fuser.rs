@@ -5,8 +5,9 @@ use burn::module::Module;
 use burn::nn::{Initializer, LayerNorm, Linear};
 use burn::tensor::{Device, Tensor};
 
-use super::layers::{LastBias, TokenMlp, apply, linear, norm, normalize, sigmoid};
+use super::layers::{LastBias, TokenMlp, sigmoid};
 use crate::grid::nonzero;
+use crate::layers::{apply, layer_norm, linear, normalize};
 use crate::{Error, Tokens};
 
 /// Configuration of [`TokenFuser`].
@@ -83,7 +84,7 @@ impl TokenFuserConfig {
             "tokens, dim and hidden",
             &[self.tokens, self.dim, self.hidden],
         )?;
-        let norm = || norm(self.dim, self.epsilon, device);
+        let norm = || layer_norm(self.dim, self.epsilon, device);
         Ok(TokenFuser {
             mix_norm1: norm(),
             mix: linear([self.tokens; 2], Initializer::Zeros, None, device),

@@ -5,10 +5,11 @@ use burn::module::Module;
 use burn::nn::LayerNorm;
 use burn::tensor::{Device, Tensor};
 
-use super::layers::{LastBias, TokenMlp, norm, normalize};
+use super::layers::{LastBias, TokenMlp};
 use super::pooling::{pooled, softmax_over_places};
 use super::{Reduce, expect_fit};
 use crate::grid::nonzero;
+use crate::layers::{layer_norm, normalize};
 use crate::{Error, Tokens};
 
 /// Configuration of [`TokenLearner`].
@@ -83,7 +84,7 @@ impl TokenLearnerConfig {
             &[self.tokens, self.dim, self.hidden],
         )?;
         Ok(TokenLearner {
-            norm: norm(self.dim, self.epsilon, device),
+            norm: layer_norm(self.dim, self.epsilon, device),
             token_masking: TokenMlp::new(
                 [self.dim, self.hidden, self.tokens],
                 LastBias::Absent,

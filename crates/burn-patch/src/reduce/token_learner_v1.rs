@@ -7,10 +7,11 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, LayerNorm};
 use burn::tensor::{Device, Tensor};
 
-use super::layers::{norm, normalize, sigmoid};
+use super::layers::sigmoid;
 use super::pooling::{place_weights, pooled};
 use super::{Reduce, expect_fit};
 use crate::grid::{Window, nonzero};
+use crate::layers::{layer_norm, normalize};
 use crate::ops::{gelu, project_patches};
 use crate::{Error, Tokens};
 
@@ -100,7 +101,7 @@ impl TokenLearnerV1Config {
             .into_iter()
             .chain([self.tokens; CONVOLUTIONS - 1]);
         Ok(TokenLearnerV1 {
-            norm: norm(self.dim, self.epsilon, device),
+            norm: layer_norm(self.dim, self.epsilon, device),
             convs: inputs.map(conv).collect(),
             epsilon: self.epsilon,
         })

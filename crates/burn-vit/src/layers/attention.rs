@@ -5,7 +5,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Tensor};
 use burn_patch::ops::attention;
 
-use super::parameters::{apply, linear};
+use super::{apply, linear};
 use crate::Error;
 
 /// Configuration of [`Attention`].

@@ -3,7 +3,7 @@ use burn::module::Module;
 use burn::nn::{Initializer, LayerNorm, LayerNormConfig};
 use burn::tensor::{Bool, Device, Tensor};
 
-use super::parameters::normalize;
+use super::normalize;
 use super::{
     Attention, AttentionConfig, DropPath, DropPathConfig, LayerScale, LayerScaleConfig, Mlp,
     MlpConfig,

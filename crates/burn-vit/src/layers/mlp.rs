@@ -4,7 +4,7 @@ use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
 use burn_patch::ops::gelu;
 
-use super::parameters::{apply, linear};
+use super::{apply, linear};
 
 /// Configuration of [`Mlp`].
 #[derive(Config, Debug)]
