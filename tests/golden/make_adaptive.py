@@ -19,30 +19,19 @@ Verified with Python 3.11 and torch==2.9.0  safetensors==0.8.0  numpy==2.4.6
 The file holds f32 tensors only.
 """
 
-import argparse
 import heapq
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
 from torch.nn.functional import interpolate
 
-FILE = Path(__file__).resolve().parent / "adaptive.safetensors"
-TOLERANCE = 1e-6  # largest difference over the tensor's largest magnitude
+from reference import formula as det, main
+
 
 BATCH, SIDE, PATCH, LEVELS, DIM = 2, 32, 4, 3, 8
 SPLITS = 6
 RIM = (28, 20)  # an image that the larger patches do not divide
-
-
-def det(shape, seed=0):
-    """Value i (row-major) is ((i*7919 + seed*104729) mod 2003)/2003 - 0.5, in f64, then f32."""
-    i = np.arange(math.prod(shape), dtype=np.int64)
-    values = ((i * 7919 + seed * 104729) % 2003) / 2003.0 - 0.5
-    return values.astype(np.float32).reshape(shape)
 
 
 def pictures(height, width):
@@ -265,38 +254,5 @@ def compute():
     return {name: np.ascontiguousarray(value, dtype=np.float32) for name, value in out.items()}
 
 
-def check(made, kept):
-    """Print the largest difference per tensor; True if all are within TOLERANCE."""
-    good = True
-    if made.keys() != kept.keys():
-        print("names differ:", sorted(made.keys() ^ kept.keys()))
-        good = False
-    for name in sorted(made.keys() & kept.keys()):
-        a, b = made[name].astype(np.float64), kept[name].astype(np.float64)
-        if a.shape != b.shape or kept[name].dtype != np.float32:
-            print(f"{name:30} made {list(a.shape)} f32, kept {list(b.shape)} {kept[name].dtype}")
-            good = False
-            continue
-        difference = np.abs(a - b).max()
-        relative = difference / max(np.abs(b).max(), 1e-30)
-        print(f"{name:30} abs {difference:.3e}  rel {relative:.3e}")
-        good &= bool(relative <= TOLERANCE)  # false for NaN too
-    return good
-
-
-def main():
-    parser = argparse.ArgumentParser(description="Make or check adaptive.safetensors.")
-    parser.add_argument("--check", action="store_true", help="compare and write nothing")
-    arguments = parser.parse_args()
-
-    made = compute()
-    if arguments.check:
-        good = check(made, load_file(FILE))
-        print("all within" if good else "NOT all within", TOLERANCE)
-        sys.exit(0 if good else 1)
-    save_file(made, FILE)
-    print(f"{len(made)} tensors written to {FILE.name}")
-
-
 if __name__ == "__main__":
-    main()
+    main("adaptive", compute)

@@ -17,35 +17,15 @@ Verified with Python 3.11 and
 The file holds f32 tensors only.
 """
 
-import argparse
 import math
-import sys
-from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from timm.models.convnext import ConvNeXt
 from timm.models.swin_transformer import PatchMerging
 from timm.models.swin_transformer_v2 import PatchMerging as PatchMergingV2
 from torch import nn
 
-FILE = Path(__file__).resolve().parent / "hierarchy.safetensors"
-TOLERANCE = 1e-6  # largest difference over the tensor's largest magnitude
-
-
-def det(shape, seed=0):
-    """Value i (row-major) is ((i*7919 + seed*104729) mod 2003)/2003 - 0.5, in f64, then f32."""
-    i = np.arange(math.prod(shape), dtype=np.int64)
-    values = ((i * 7919 + seed * 104729) % 2003) / 2003.0 - 0.5
-    return torch.from_numpy(values.astype(np.float32).reshape(shape))
-
-
-def fill(module):
-    """Give parameter k, in parameters() order, the values det(shape, 1 + k)."""
-    for k, parameter in enumerate(module.parameters()):
-        parameter.copy_(det(tuple(parameter.shape), 1 + k))
-    return module.eval()
+from reference import det, fill, main
 
 
 def levels():
@@ -156,38 +136,5 @@ def compute():
     return {name: tensor.detach().float().contiguous() for name, tensor in out.items()}
 
 
-def check(made, kept):
-    """Print the largest difference per tensor; True if all are within TOLERANCE."""
-    good = True
-    if made.keys() != kept.keys():
-        print("names differ:", sorted(made.keys() ^ kept.keys()))
-        good = False
-    for name in sorted(made.keys() & kept.keys()):
-        a, b = made[name].double(), kept[name].double()
-        if a.shape != b.shape or kept[name].dtype != torch.float32:
-            print(f"{name:30} made {list(a.shape)} f32, kept {list(b.shape)} {kept[name].dtype}")
-            good = False
-            continue
-        difference = (a - b).abs().max().item()
-        relative = difference / max(b.abs().max().item(), 1e-30)
-        print(f"{name:30} abs {difference:.3e}  rel {relative:.3e}")
-        good &= relative <= TOLERANCE  # false for NaN too
-    return good
-
-
-def main():
-    parser = argparse.ArgumentParser(description="Make or check hierarchy.safetensors.")
-    parser.add_argument("--check", action="store_true", help="compare and write nothing")
-    arguments = parser.parse_args()
-
-    made = compute()
-    if arguments.check:
-        good = check(made, load_file(FILE))
-        print("all within" if good else "NOT all within", TOLERANCE)
-        sys.exit(0 if good else 1)
-    save_file(made, FILE)
-    print(f"{len(made)} tensors written to {FILE.name}")
-
-
 if __name__ == "__main__":
-    main()
+    main("hierarchy", compute)

@@ -13,31 +13,21 @@ pycls/models/vit.py (ViTStemConv), which is on no package index.
 Verified with Python 3.11 and torch==2.9.0 timm==1.0.31 safetensors==0.8.0 numpy==2.4.6
 """
 
-import argparse
-import math
-import sys
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import timm
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from timm.layers import GroupNormAct, StdConv2dSame
 from timm.models.levit import Stem16
 from timm.models.resnetv2 import ResNetV2
 from torch import nn
 
-FILE = Path(__file__).resolve().parent / "stems.safetensors"
-CHECKPOINTS = FILE.parent / "checkpoints"
-TOLERANCE = 1e-6  # largest difference over the tensor's largest magnitude
+import reference
+from reference import det, main
 
-
-def det(shape, seed=0):
-    """Value i (row-major) is ((i*7919 + seed*104729) mod 2003)/2003 - 0.5, in f64, then f32."""
-    i = np.arange(math.prod(shape), dtype=np.int64)
-    values = ((i * 7919 + seed * 104729) % 2003) / 2003.0 - 0.5
-    return torch.from_numpy(values.astype(np.float32).reshape(shape))
+CHECKPOINTS = Path(__file__).resolve().parent / "checkpoints"
 
 
 @torch.no_grad()
@@ -46,8 +36,7 @@ def fill(module):
 
     Every running mean: det(shape, 7); every running variance: |det(shape, 8)| + 0.5.
     """
-    for k, parameter in enumerate(module.parameters()):
-        parameter.copy_(det(tuple(parameter.shape), 1 + k))
+    reference.fill(module)
     for norm in module.modules():
         if isinstance(norm, nn.BatchNorm2d):
             norm.running_mean.copy_(det(tuple(norm.running_mean.shape), 7))
@@ -130,43 +119,10 @@ def checkpoints():
         assert not missing.unexpected_keys, missing.unexpected_keys
         assert not [key for key in missing.missing_keys if key.startswith(part + ".")]
         io = load_file(CHECKPOINTS / name / "io.safetensors")
-        made[name] = getattr(model.eval(), part)(io["images"])
-        kept[name] = io[output]
+        made[name] = getattr(model.eval(), part)(io["images"]).numpy()
+        kept[name] = io[output].numpy()
     return made, kept
 
 
-def check(made, kept):
-    """Print the largest difference per tensor; True if all are within TOLERANCE."""
-    good = True
-    if made.keys() != kept.keys():
-        print("names differ:", sorted(made.keys() ^ kept.keys()))
-        good = False
-    for name in sorted(made.keys() & kept.keys()):
-        a, b = made[name].double(), kept[name].double()
-        if a.shape != b.shape or kept[name].dtype != torch.float32:
-            print(f"{name:32} made {list(a.shape)} f32, kept {list(b.shape)} {kept[name].dtype}")
-            good = False
-            continue
-        difference = (a - b).abs().max().item()
-        relative = difference / max(b.abs().max().item(), 1e-30)
-        print(f"{name:32} abs {difference:.3e}  rel {relative:.3e}")
-        good &= relative <= TOLERANCE  # false for NaN too
-    return good
-
-
-def main():
-    parser = argparse.ArgumentParser(description="Make or check stems.safetensors.")
-    parser.add_argument("--check", action="store_true", help="compare and write nothing")
-    arguments = parser.parse_args()
-
-    made = compute()
-    if arguments.check:
-        good = check(made, load_file(FILE)) & check(*checkpoints())
-        print("all within" if good else "NOT all within", TOLERANCE)
-        sys.exit(0 if good else 1)
-    save_file(made, FILE)
-    print(f"{len(made)} tensors written to {FILE.name}")
-
-
 if __name__ == "__main__":
-    main()
+    main("stems", compute, checkpoints)
