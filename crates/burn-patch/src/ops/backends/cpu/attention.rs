@@ -98,7 +98,7 @@ pub(super) fn attention_grad<T: Real>(qkv: &[T], grad: &[T], heads: Heads) -> Ve
         || [(); 2].map(|()| vec![T::default(); block * tokens]),
         |buffers, ((out, qkv), grad)| {
             for head in 0..heads.heads {
-                for queries in blocks(tokens, block) {
+                for queries in blocks(0..tokens, block) {
                     let grad = MatRef::from_row_major_slice_with_stride(
                         &grad[head * heads.width..],
                         tokens,

@@ -30,7 +30,7 @@ pub(super) fn tasks(multiplications: usize) -> usize {
 /// columns: as even a division among the threads as the cache allows.
 pub(super) fn block_windows<T>(count: usize, len: usize, dim: usize) -> usize {
     let tasks = tasks(count * len * dim);
-    let most = (BLOCK_BYTES / (len * size_of::<T>())).max(LANES);
+    let most = lone_block_windows::<T>(len);
     let blocks = match tasks {
         1 => count.div_ceil(most),
         _ => count.div_ceil(most).next_multiple_of(tasks),
@@ -38,16 +38,22 @@ pub(super) fn block_windows<T>(count: usize, len: usize, dim: usize) -> usize {
     count.div_ceil(blocks.max(1)).max(1)
 }
 
-/// How many windows make a block that all threads share.
-pub(super) fn shared_block_windows<T>(count: usize, len: usize) -> usize {
-    (SHARED_BYTES / (len * size_of::<T>())).clamp(LANES, count.max(LANES))
+/// How many windows make the block of a thread that works alone.
+pub(super) fn lone_block_windows<T>(len: usize) -> usize {
+    (BLOCK_BYTES / (len * size_of::<T>())).max(LANES)
 }
 
-/// `count` split into ranges of `block`.
-pub(super) fn blocks(count: usize, block: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..count)
+/// How many windows make a block that all threads share.
+pub(super) fn shared_block_windows<T>(len: usize) -> usize {
+    (SHARED_BYTES / (len * size_of::<T>())).max(LANES)
+}
+
+/// `range` split into ranges of `block`.
+pub(super) fn blocks(range: Range<usize>, block: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = range.end;
+    range
         .step_by(block)
-        .map(move |start| start..(start + block).min(count))
+        .map(move |start| start..(start + block).min(end))
 }
 
 /// `out[m, n] (+)= factor·left[m, k]·right[k, n]` on the calling thread.

@@ -1,34 +1,50 @@
+use core::ops::Range;
+
 use faer::{Accum, MatMut, MatRef};
 use rayon::prelude::*;
 
 use super::Real;
-use super::block::{LANES, add, block_windows, blocks, multiply, shared_block_windows, tasks};
+use super::block::{
+    LANES, add, block_windows, blocks, lone_block_windows, multiply, shared_block_windows,
+};
 use super::gather::{Pixel, Source, Windows};
+use super::sums::{Division, ParameterGrads};
 
-/// Gradients of weight `[dim, values]` and bias `[dim]`.
-pub(super) struct ParameterGrads<T> {
-    pub(super) weight: Vec<T>,
-    pub(super) bias: Vec<T>,
-}
-
-/// `∂W = ∂Tᵀ·X` and `∂b = Σ ∂T` from the tokens' gradient `[windows, dim]`: all threads gather a block
-/// together, then each multiplies it for its rows of the weight, so the sums run in one order
-/// however many threads there are.
+/// `∂W = ∂Tᵀ·X`, `[dim, values]`, and `∂b = Σ ∂T`, `[dim]`, from the tokens' gradient `[windows, dim]`.
 pub(super) fn parameter_grads<S: Pixel<T>, T: Real>(
     source: &Source<'_, S, T>,
     grad: &[T],
     dim: usize,
 ) -> ParameterGrads<T> {
     let (count, len) = (source.windows.count(), source.windows.len());
-    let tasks = tasks(count * len * dim);
-    let block = shared_block_windows::<T>(count, len);
-    let rows = dim.div_ceil(tasks).next_multiple_of(LANES);
+    let division = Division::new::<T>(count, len * dim);
+    let block = match division.parts {
+        1 => shared_block_windows::<T>(len),
+        _ => lone_block_windows::<T>(len),
+    };
+    division.sum(
+        || vec![T::default(); block.min(division.share()) * len],
+        |buffer, windows| part_grads(source, windows, grad, dim, division.slices, buffer),
+    )
+}
+
+/// The gradients from some windows: threads gather a block together, then each multiplies it for its slice of the
+/// weight's rows.
+fn part_grads<S: Pixel<T>, T: Real>(
+    source: &Source<'_, S, T>,
+    windows: Range<usize>,
+    grad: &[T],
+    dim: usize,
+    slices: usize,
+    buffer: &mut [T],
+) -> ParameterGrads<T> {
+    let len = source.windows.len();
+    let rows = dim.div_ceil(slices).next_multiple_of(LANES);
     let mut weight = vec![T::default(); dim * len];
     let mut bias = vec![T::default(); dim];
-    let mut buffer = vec![T::default(); block * len];
-    for part in blocks(count, block) {
+    for part in blocks(windows, (buffer.len() / len).max(1)) {
         let buffer = &mut buffer[..part.len() * len];
-        let share = part.len().div_ceil(tasks);
+        let share = part.len().div_ceil(slices);
         let shares = buffer.par_chunks_mut(share * len).enumerate();
         shares.for_each(|(index, buffer)| {
             let first = part.start + index * share;
@@ -74,7 +90,7 @@ pub(super) fn images_grad<T: Real>(
         .for_each_init(
             || vec![T::default(); block * len],
             |buffer, (index, image)| {
-                for part in blocks(per_image, block) {
+                for part in blocks(0..per_image, block) {
                     let first = index * per_image + part.start;
                     let rows = part.len();
                     let buffer = &mut buffer[..rows * len];

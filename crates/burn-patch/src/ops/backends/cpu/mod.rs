@@ -21,6 +21,7 @@ mod linear;
 pub(super) mod patches;
 mod project;
 mod real;
+mod sums;
 mod vectorized;
 
 pub(super) use backend::cpu_backend;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::gather::{Source, Windows};
 use super::host::{Host, tensor, values};
-use super::{Real, grads, project};
+use super::{Real, grads, project, sums};
 use crate::grid::PatchGrid;
 use crate::ops::{Bias, Cells, Fill, ParameterGrads, Pixels, composed};
 
@@ -123,7 +123,7 @@ pub(in crate::ops::backends) fn parameter_grads<B: Host<T>, T: Real + Element>(
         ),
         Memory::Bytes(pixels, Order::ChannelsLast) => {
             let grads = grads::parameter_grads(&interleave(windows, pixels, padding), grad, dim);
-            grads::ParameterGrads {
+            sums::ParameterGrads {
                 weight: exchange(&grads.weight, kh * kw, channels),
                 ..grads
             }
