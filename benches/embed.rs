@@ -59,7 +59,7 @@ fn backward(criterion: &mut Criterion) {
         let images = pictures(IMAGES, &device);
         for info in EMBEDDINGS {
             let embed = embedding(info.name, &device);
-            let tokens = embed.layout(SIZE).expect("it fits").tokens();
+            let tokens = embed.tokens(SIZE).expect("it fits");
             let grad = Tensor::random([8, tokens, 768], Distribution::Default, &device);
             group.bench_function(BenchmarkId::new(info.name, backend), |bencher| {
                 bencher.iter(in_turn(&images, &device, |images| {
