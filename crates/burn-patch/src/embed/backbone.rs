@@ -12,7 +12,7 @@ use super::projection::{project, to_map};
 use super::resnet_v2::{ResNetV2, ResNetV2Config};
 use crate::Error;
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
-use crate::ops::layer_norm;
+use crate::layers::normalize;
 
 /// A module that turns images `[batch, channels, height, width]` into features `[batch, dim, rows, cols]`.
 pub trait Backbone {
@@ -118,15 +118,6 @@ impl ConvNextStemConfig {
     }
 }
 
-impl ConvNextStem {
-    fn normalize(&self, tokens: Tensor<3>) -> Tensor<3> {
-        match &self.norm.beta {
-            Some(beta) => layer_norm(tokens, self.norm.gamma.val(), beta.val(), self.epsilon),
-            None => self.norm.forward(tokens),
-        }
-    }
-}
-
 impl Backbone for ConvNextStem {
     fn channels(&self) -> usize {
         self.conv.weight.dims()[1]
@@ -145,7 +136,11 @@ impl Backbone for ConvNextStem {
         let grid = self
             .layout([height, width])
             .unwrap_or_else(|error| panic!("{error}"));
-        let tokens = self.normalize(project(&self.conv, images, None, &grid));
+        let tokens = normalize(
+            &self.norm,
+            project(&self.conv, images, None, &grid),
+            self.epsilon,
+        );
         to_map(tokens, [batch, self.dim(), grid.rows, grid.cols])
     }
 }

@@ -11,7 +11,8 @@ use super::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use super::sampling::{place_dtype, sample_bilinear};
 use super::{PatchEmbed, PatchNorm, expect_layout};
 use crate::grid::{PatchGrid, nonzero};
-use crate::ops::{gather_rows, gelu, layer_norm, linear};
+use crate::layers::{apply, normalize};
+use crate::ops::{gather_rows, gelu, linear};
 use crate::{Error, Tokens};
 
 /// LayerNorm's epsilon in the reference: PyTorch's.
@@ -257,13 +258,7 @@ impl DeformablePatchEmbed {
         });
         let values = sample_bilinear(images, points);
         let values = values.reshape([batch, tokens, horizontal * vertical * channels]);
-        let proj = &self.output_proj;
-        let bias = proj.bias.as_ref().map(|bias| bias.val());
-        let embeddings = linear(values, proj.weight.val(), bias);
-        match &self.norm.beta {
-            Some(beta) => layer_norm(embeddings, self.norm.gamma.val(), beta.val(), EPSILON),
-            None => self.norm.forward(embeddings),
-        }
+        normalize(&self.norm, apply(&self.output_proj, values), EPSILON)
     }
 }
 

@@ -36,6 +36,7 @@ impl TubeletPatchEmbed {
         let mut video =
             TubeletPatchEmbedConfig::new([frames, height, width], image.channels(), image.dim())
                 .with_bias(image.proj.bias.is_some())
+                .with_norm(image.patch_norm)
                 .try_init(&image.proj.weight.val().device())?;
         let weight = image.proj.weight.val().unsqueeze_dim::<5>(2);
         let weight = match inflation {
@@ -58,6 +59,7 @@ impl TubeletPatchEmbed {
     pub fn fold(&self) -> LinearPatchEmbed {
         let mut image = LinearPatchEmbedConfig::new(self.patch(), self.channels(), self.dim())
             .with_bias(self.proj.bias.is_some())
+            .with_norm(self.patch_norm)
             .init(&self.proj.weight.val().device());
         image.proj.weight = Param::from_tensor(self.image_weight().detach());
         image.proj.bias.clone_from(&self.proj.bias);
@@ -82,7 +84,9 @@ mod tests {
     #[test]
     fn an_image_is_a_clip_of_equal_frames() {
         let device = Device::flex();
-        let embed = TubeletPatchEmbedConfig::new([2, 4, 4], 3, 8).init(&device);
+        let embed = TubeletPatchEmbedConfig::new([2, 4, 4], 3, 8)
+            .with_norm(PatchNorm::Layer { epsilon: 0.5 })
+            .init(&device);
         let images = Tensor::random([2, 3, 8, 12], Distribution::Default, &device);
         let clip = images.clone().unsqueeze_dim::<5>(2).repeat_dim(2, 2);
         let tokens = embed.forward(images.clone());
@@ -97,7 +101,7 @@ mod tests {
     ) {
         let device = Device::flex();
         let image = LinearPatchEmbedConfig::new([4, 4], 3, 8)
-            .with_norm(PatchNorm::Layer { epsilon: 1e-5 })
+            .with_norm(PatchNorm::Layer { epsilon: 0.5 })
             .init(&device);
         let video = TubeletPatchEmbed::inflate(&image, frames, inflation).unwrap();
         let images = Tensor::random([2, 3, 8, 12], Distribution::Default, &device);

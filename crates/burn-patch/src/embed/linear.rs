@@ -74,12 +74,14 @@ pub struct LinearPatchEmbedConfig {
 pub struct LinearPatchEmbed {
     /// The projection, weight `[dim, channels, kh, kw]`.
     pub proj: Conv2d,
-    /// Normalisation after it.
+    /// Normalisation after it, with the config's epsilon.
     pub norm: Option<LayerNorm>,
     /// What padding holds after [`fold_normalization`](Self::fold_normalization), `[channels]`; zeros if absent.
     pub fill: Option<Param<Tensor<1>>>,
     #[module(skip)]
     remainder: Remainder,
+    #[module(skip)]
+    pub(super) patch_norm: PatchNorm,
 }
 
 impl LinearPatchEmbedConfig {
@@ -106,6 +108,7 @@ impl LinearPatchEmbedConfig {
             norm: self.norm.init(self.dim, device),
             fill: None,
             remainder: self.remainder,
+            patch_norm: self.norm,
         })
     }
 
@@ -167,10 +170,7 @@ impl LinearPatchEmbed {
     }
 
     fn finish(&self, embeddings: Tensor<3>) -> Tensor<3> {
-        match &self.norm {
-            Some(norm) => norm.forward(embeddings),
-            None => embeddings,
-        }
+        self.patch_norm.apply(self.norm.as_ref(), embeddings)
     }
 }
 

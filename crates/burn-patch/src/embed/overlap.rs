@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::projection::project_filled;
 use super::{Normalization, PatchEmbed, PatchNorm, expect_layout_of};
 use crate::grid::{PatchGrid, Window, nonzero};
+use crate::layers::apply;
 use crate::ops::{Images, PixelOrder};
 use crate::{Error, Tokens};
 
@@ -100,12 +101,14 @@ pub struct OverlapPatchEmbed {
     pub proj: Conv2d,
     /// The 1×1 projection after it.
     pub pointwise: Option<Linear>,
-    /// Normalisation at the end.
+    /// Normalisation at the end, with the config's epsilon.
     pub norm: Option<LayerNorm>,
     /// What padding holds after [`fold_normalization`](Self::fold_normalization), `[channels]`; zeros if absent.
     pub fill: Option<Param<Tensor<1>>>,
     #[module(skip)]
     window: Window,
+    #[module(skip)]
+    patch_norm: PatchNorm,
 }
 
 impl OverlapPatchEmbedConfig {
@@ -161,6 +164,7 @@ impl OverlapPatchEmbedConfig {
             norm: self.norm.init(self.dim, device),
             fill: None,
             window,
+            patch_norm: self.norm,
         })
     }
 
@@ -223,13 +227,10 @@ impl OverlapPatchEmbed {
 
     fn finish(&self, embeddings: Tensor<3>) -> Tensor<3> {
         let embeddings = match &self.pointwise {
-            Some(pointwise) => pointwise.forward(embeddings),
+            Some(pointwise) => apply(pointwise, embeddings),
             None => embeddings,
         };
-        match &self.norm {
-            Some(norm) => norm.forward(embeddings),
-            None => embeddings,
-        }
+        self.patch_norm.apply(self.norm.as_ref(), embeddings)
     }
 }
 

@@ -14,7 +14,8 @@ use super::projection::{convolve, project, to_map, to_tokens};
 use super::saliency::{Saliency, area, covered, map_scores, middle};
 use super::{PatchEmbed, PatchNorm, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
-use crate::ops::{gather_rows, linear};
+use crate::layers::apply;
+use crate::ops::gather_rows;
 use crate::{Error, Tokens};
 
 /// Levels beyond which a patch is larger than any image.
@@ -164,7 +165,7 @@ pub struct QuadtreePatchEmbedConfig {
 pub struct QuadtreePatchEmbed {
     /// The projection of every size, weight `[dim, channels, kh, kw]`.
     pub proj: Conv2d,
-    /// Normalisation after it.
+    /// Normalisation after it, with the config's epsilon.
     pub norm: Option<LayerNorm>,
     /// Joins two by two embeddings of sub-patches.
     pub patch_attn: Option<Conv2d>,
@@ -180,6 +181,7 @@ struct Settings {
     saliency: Saliency,
     selection: Selection,
     shrink: Shrink,
+    norm: PatchNorm,
 }
 
 impl QuadtreePatchEmbedConfig {
@@ -240,6 +242,7 @@ impl QuadtreePatchEmbedConfig {
                 saliency: self.saliency,
                 selection: self.selection.clone(),
                 shrink: self.shrink,
+                norm: self.norm,
             },
         })
     }
@@ -419,10 +422,7 @@ impl QuadtreePatchEmbed {
             let grid = grid.window.layout([height, width]);
             let grid = grid.unwrap_or_else(|error| panic!("{error}"));
             let tokens = project(&self.proj, shrunk, None, &grid);
-            match &self.norm {
-                Some(norm) => norm.forward(tokens),
-                None => tokens,
-            }
+            self.settings.norm.apply(self.norm.as_ref(), tokens)
         });
         let levels = levels.collect();
         Tensor::cat(self.aggregated(levels, forest), 1)
@@ -440,9 +440,7 @@ impl QuadtreePatchEmbed {
         let pairs = Window::patch([2, 2], Remainder::Floor);
         for tokens in levels.iter_mut().rev().skip(1) {
             map = convolve(join, map, &pairs);
-            let bias = zero.bias.as_ref().map(|bias| bias.val());
-            let heard = linear(to_tokens(map.clone()), zero.weight.val(), bias);
-            *tokens = tokens.clone() + heard;
+            *tokens = tokens.clone() + apply(zero, to_tokens(map.clone()));
         }
         levels
     }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::grid::nonzero;
-use crate::ops::{gelu, linear};
+use crate::layers::apply;
+use crate::ops::gelu;
 
 /// Under the root of a region's variance, so that its gradient is finite where a region is uniform.
 const EPSILON: f64 = 1e-6;
@@ -34,11 +35,7 @@ impl Router {
     /// Logits `[batch, regions, sizes]` from what [`statistics`] gives.
     pub(super) fn forward(&self, features: Tensor<3>) -> Tensor<3> {
         let features = features.cast(self.fc1.weight.val().dtype());
-        let layer = |layer: &Linear, x| {
-            let bias = layer.bias.as_ref().map(|bias| bias.val());
-            linear(x, layer.weight.val(), bias)
-        };
-        layer(&self.fc2, gelu(layer(&self.fc1, features)))
+        apply(&self.fc2, gelu(apply(&self.fc1, features)))
     }
 }
 

@@ -100,8 +100,10 @@ pub struct TubeletPatchEmbedConfig {
 pub struct TubeletPatchEmbed {
     /// The projection, weight `[dim, channels, t, h, w]`.
     pub proj: Conv3d,
-    /// Normalisation after it.
+    /// Normalisation after it, with the config's epsilon.
     pub norm: Option<LayerNorm>,
+    #[module(skip)]
+    pub(super) patch_norm: PatchNorm,
 }
 
 impl TubeletPatchEmbedConfig {
@@ -132,6 +134,7 @@ impl TubeletPatchEmbedConfig {
         Ok(TubeletPatchEmbed {
             proj,
             norm: self.norm.init(self.dim, device),
+            patch_norm: self.norm,
         })
     }
 
@@ -243,10 +246,7 @@ impl TubeletPatchEmbed {
     }
 
     fn finish(&self, embeddings: Tensor<3>) -> Tensor<3> {
-        match &self.norm {
-            Some(norm) => norm.forward(embeddings),
-            None => embeddings,
-        }
+        self.patch_norm.apply(self.norm.as_ref(), embeddings)
     }
 }
 
