@@ -5,9 +5,9 @@
 #![allow(missing_docs)] // criterion_group! writes a public function.
 
 mod common;
+#[path = "common/gradients.rs"]
+mod gradients;
 
-use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
 use burn_patch::embed::{
     AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, LinearPatchEmbedConfig, Normalization,
@@ -16,6 +16,7 @@ use burn_patch::embed::{
 use burn_patch::ops::PixelOrder;
 use common::{backends, group, in_turn, pictures};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use gradients::gradients;
 
 const IMAGES: [usize; 4] = [8, 3, 224, 224];
 const SIZE: [usize; 2] = [224, 224];
@@ -37,16 +38,6 @@ fn forward(criterion: &mut Criterion) {
         }
     }
     group.finish();
-}
-
-/// Forward and the gradients of all parameters, for a given gradient of the tokens.
-fn gradients(
-    embed: &(impl PatchEmbed + Module),
-    images: Tensor<4>,
-    grad: &Tensor<3>,
-) -> GradientsParams {
-    let tokens = embed.forward(images).into_embeddings();
-    GradientsParams::from_grads((tokens * grad.clone()).sum().backward(), embed)
 }
 
 fn backward(criterion: &mut Criterion) {

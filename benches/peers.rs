@@ -2,6 +2,7 @@
 //!
 //! `cargo bench -p burn-patch-bench --bench peers --features tch,candle`. Every side has as many threads as there
 //! are cores. On the CPU ours gives contiguous tokens `[batch, tokens, dim]`; a transposed view says so.
+//! The second group of each work also computes the gradients of weight and bias, for a given gradient of the tokens.
 
 #![allow(missing_docs)] // criterion_group! writes a public function.
 
@@ -9,16 +10,20 @@
 #[path = "peers/candle.rs"]
 mod candle;
 mod common;
+#[path = "common/gradients.rs"]
+mod gradients;
 #[cfg(feature = "tch")]
 #[path = "peers/libtorch.rs"]
 mod libtorch;
 
+use burn::optim::GradientsParams;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Distribution, Tensor};
 use burn_patch::embed::{OverlapPatchEmbed, OverlapPatchEmbedConfig, PatchEmbed, PatchNorm};
 use common::{backends, group, in_turn, pictures};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use gradients::gradients;
 
 /// A projection: what it is, images, kernel, stride, padding and dim.
 struct Work {
@@ -37,6 +42,13 @@ impl Work {
             .with_padding(Some([self.padding; 2]))
             .with_norm(PatchNorm::None)
             .init(device)
+    }
+
+    /// The same projection by Burn's convolution.
+    fn convolve(&self, embed: &OverlapPatchEmbed, images: Tensor<4>) -> Tensor<3> {
+        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
+        let bias = embed.proj.bias.as_ref().map(|bias| bias.val());
+        to_tokens(conv2d(images, embed.proj.weight.val(), bias, options))
     }
 }
 
@@ -81,7 +93,9 @@ const WORKS: [Work; 4] = [
     },
 ];
 
-fn peers(criterion: &mut Criterion) {
+fn forward(criterion: &mut Criterion) {
+    #[cfg(feature = "tch")]
+    libtorch::use_all_cores();
     for work in &WORKS {
         let mut group = group(criterion, work.name);
         for (backend, device) in backends() {
@@ -90,23 +104,48 @@ fn peers(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new("ours", backend), |bencher| {
                 bencher.iter(in_turn(&images, &device, |images| embed.forward(images)));
             });
-            let weight = embed.proj.weight.val();
-            let bias = embed.proj.bias.as_ref().map(|bias| bias.val());
-            let options = ConvOptions::new([work.stride; 2], [work.padding; 2], [1, 1], 1);
             group.bench_function(BenchmarkId::new("Burn's conv2d", backend), |bencher| {
                 bencher.iter(in_turn(&images, &device, |images| {
-                    let map = conv2d(images, weight.clone(), bias.clone(), options.clone());
-                    to_tokens(map)
+                    work.convolve(&embed, images)
                 }));
             });
         }
         #[cfg(feature = "tch")]
-        libtorch::bench(&mut group, work);
+        libtorch::forward(&mut group, work);
         #[cfg(feature = "candle")]
         candle::bench(&mut group, work);
         group.finish();
     }
 }
 
-criterion_group!(benches, peers);
+fn backward(criterion: &mut Criterion) {
+    #[cfg(feature = "tch")]
+    libtorch::use_all_cores();
+    for work in &WORKS {
+        let mut group = group(criterion, &format!("{}, with gradients", work.name));
+        for (backend, device) in backends() {
+            let device = device.autodiff();
+            let images = pictures(work.images, &device);
+            let embed = work.embed(&device);
+            let grad = embed.forward(images[0].clone()).into_embeddings();
+            let grad = Tensor::random(grad.dims(), Distribution::Default, &device);
+            group.bench_function(BenchmarkId::new("ours", backend), |bencher| {
+                bencher.iter(in_turn(&images, &device, |images| {
+                    gradients(&embed, images, &grad)
+                }));
+            });
+            group.bench_function(BenchmarkId::new("Burn's conv2d", backend), |bencher| {
+                bencher.iter(in_turn(&images, &device, |images| {
+                    let tokens = work.convolve(&embed, images);
+                    GradientsParams::from_grads((tokens * grad.clone()).sum().backward(), &embed)
+                }));
+            });
+        }
+        #[cfg(feature = "tch")]
+        libtorch::backward(&mut group, work);
+        group.finish();
+    }
+}
+
+criterion_group!(benches, forward, backward);
 criterion_main!(benches);
