@@ -66,7 +66,7 @@ def machine():
 
 # The cargo feature of each backend that the default build lacks.
 FEATURES = {"wgpu": "wgpu", "cuda": "cuda", "tch": "tch", "tch-cuda": "tch"}
-# What only the CPU kernels have a door for.
+# What only backends on the CPU have a door for.
 CPU_ONLY = ("linear-gradients", "overlap-gradients")
 ON_GPU = ("wgpu", "cuda", "tch-cuda")
 
@@ -94,7 +94,7 @@ def compare(args, worker, backend):
     peer = Worker([sys.executable, peer_script, threads, torch_device(backend)], env)
     rows = []
     for case, (title, iterations) in CASES.items():
-        if args.only not in case or (case in CPU_ONLY and backend not in ("flex", "ndarray")):
+        if args.only not in case or (case in CPU_ONLY and backend not in ("flex", "ndarray", "tch")):
             continue
         pairs = []
         for turn in range(args.rounds):

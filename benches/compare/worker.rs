@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use burn::backend::{Backend, Flex, NdArray};
+use burn::backend::{Flex, NdArray};
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams};
@@ -17,7 +17,7 @@ use burn_patch::embed::{
 };
 use burn_patch::grid::Window;
 use burn_patch::ops::backends::device;
-use burn_patch::ops::{Bias, Cells, Fill, PatchGrads, PatchOps, PixelOrder, Pixels};
+use burn_patch::ops::{Bias, Cells, Fill, PatchGrads, PixelOrder, Pixels};
 use burn_vit::{ClassToken, Pooling, VitConfig};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -120,15 +120,15 @@ fn gradients(backend: &str, window: [usize; 3], dim: usize) -> Step {
     match backend {
         "flex" => gradients_on::<Flex>(window, dim),
         "ndarray" => gradients_on::<NdArray>(window, dim),
-        other => {
-            panic!("gradients of a given gradient are measured on flex and ndarray, got {other}")
-        }
+        #[cfg(feature = "tch")]
+        "tch" => gradients_on::<burn::backend::LibTorch>(window, dim),
+        other => panic!("gradients of a given gradient are measured on the CPU, got {other}"),
     }
 }
 
 fn gradients_on<B>([kernel, stride, padding]: [usize; 3], dim: usize) -> Step
 where
-    B: Backend + PatchOps + PatchGrads,
+    B: PatchGrads,
     B::Device: Default,
 {
     let device = B::Device::default();
@@ -154,17 +154,19 @@ where
         turn = (turn + 1) % INPUTS;
         let images = || Pixels::<B>::Floats(images[turn].clone());
         let bias = Bias::Present(bias.clone());
-        black_box(B::project_patches(
+        let projected = B::project_tracked(
             images(),
             weight.clone(),
             bias,
             Fill::Zeros,
             Cells::All,
             grid,
-        ));
+        );
+        black_box(projected.tokens);
         black_box(B::parameter_grads(
             grad.clone(),
             images(),
+            projected.kept,
             Fill::Zeros,
             Cells::All,
             grid,

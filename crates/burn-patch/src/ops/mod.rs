@@ -19,4 +19,4 @@ pub use functions::{
     overlap_add, patch_windows, project_cells, project_patches, project_pixels,
 };
 pub use layer_ops::{LayerGrads, LayerOps, NormGrads};
-pub use patch_ops::{Bias, Cells, Fill, ParameterGrads, PatchGrads, PatchOps, Pixels};
+pub use patch_ops::{Bias, Cells, Fill, ParameterGrads, PatchGrads, PatchOps, Pixels, Projected};

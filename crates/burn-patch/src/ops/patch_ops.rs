@@ -1,3 +1,4 @@
+use alloc::vec::Vec;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, ExtensionType, TensorMetadata, backend_extension};
 
@@ -111,9 +112,33 @@ pub struct ParameterGrads<B: Backend> {
     pub bias: FloatTensor<B>,
 }
 
-/// The backward half of [`PatchOps::project_patches`], which its autodiff implementation calls on the
+/// Tokens, and what a backend with a tape of its own keeps to find its gradients by it.
+#[derive(Debug, Clone)]
+pub struct Projected<B: Backend> {
+    /// The tokens.
+    pub tokens: FloatTensor<B>,
+    /// What [`PatchGrads::parameter_grads`] gets back; nothing where a backend has no use for it.
+    pub kept: Vec<FloatTensor<B>>,
+}
+
+/// Projection on a tape: what the autodiff implementation of [`PatchOps::project_patches`] calls on the
 /// backend below, so that a fast kernel needs no tape of its own.
-pub trait PatchGrads: Backend {
+pub trait PatchGrads: PatchOps {
+    /// [`PatchOps::project_patches`] where gradients will be asked for.
+    fn project_tracked(
+        images: Pixels<Self>,
+        weight: FloatTensor<Self>,
+        bias: Bias<Self>,
+        fill: Fill<Self>,
+        cells: Cells<Self>,
+        grid: PatchGrid,
+    ) -> Projected<Self> {
+        Projected {
+            tokens: Self::project_patches(images, weight, bias, fill, cells, grid),
+            kept: Vec::new(),
+        }
+    }
+
     /// Gradient with respect to the images.
     fn images_grad(
         grad: FloatTensor<Self>,
@@ -124,10 +149,12 @@ pub trait PatchGrads: Backend {
         composed::images_grad::<Self>(grad, weight, cells, &grid)
     }
 
-    /// Gradients with respect to weight and bias.
+    /// Gradients with respect to weight and bias, from what [`project_tracked`](Self::project_tracked) kept
+    /// or from the images.
     fn parameter_grads(
         grad: FloatTensor<Self>,
         images: Pixels<Self>,
+        _kept: Vec<FloatTensor<Self>>,
         fill: Fill<Self>,
         cells: Cells<Self>,
         grid: PatchGrid,

@@ -6,7 +6,7 @@ use crate::ops::{LayerGrads, LayerOps, PatchGrads, PatchOps};
 
 impl<B: FusionBackend + PatchOps> PatchOps for Fusion<B> {}
 
-impl<B: FusionBackend + PatchGrads> PatchGrads for Fusion<B> {}
+impl<B: FusionBackend + PatchOps> PatchGrads for Fusion<B> {}
 
 impl<B: FusionBackend + LayerOps> LayerOps for Fusion<B> {}
 

@@ -1,12 +1,24 @@
-//! LibTorch (deprecated upstream): forward by its own convolution, gradients by the composed default.
+//! LibTorch (deprecated upstream): its own convolution, product and tape.
+//!
+//! By measurement (`benches/record`) its convolution is faster than its product of gathered windows, but for windows
+//! that tile pictures of one channel; on the way back to the pictures, of few.
 
-use burn::backend::ops::{ActivationOps, ConvOptions, FloatTensorOps, ModuleOps};
+use burn::backend::libtorch::TchTensor;
+use burn::backend::ops::{
+    ActivationOps, ConvOptions, ConvTransposeOptions, FloatTensorOps, ModuleOps,
+};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{LibTorch, TensorMetadata};
 use burn::tensor::Shape;
 
 use crate::grid::PatchGrid;
-use crate::ops::{Bias, Cells, Fill, LayerGrads, LayerOps, PatchGrads, PatchOps, Pixels, composed};
+use crate::ops::{
+    Bias, Cells, Fill, LayerGrads, LayerOps, ParameterGrads, PatchGrads, PatchOps, Pixels,
+    Projected, composed,
+};
+
+/// Where windows tile pictures of fewer channels, the gradient is faster as a product than as a convolution.
+const FEW_CHANNELS: usize = 8;
 
 impl PatchOps for LibTorch {
     fn project_patches(
@@ -17,26 +29,137 @@ impl PatchOps for LibTorch {
         cells: Cells<Self>,
         grid: PatchGrid,
     ) -> FloatTensor<Self> {
-        let window = &grid.window;
-        let picked = matches!(cells, Cells::Picked(_));
-        let filled = matches!(fill, Fill::Channels(_)) && grid.is_padded();
-        if picked || filled || window.pad_before != window.pad_after {
-            return composed::project_patches::<Self>(images, weight, bias, fill, cells, &grid);
+        match is_convolution(&fill, &cells, &grid) {
+            true => project(images, weight, bias.into_option(), &grid),
+            false => composed::project_patches::<Self>(images, weight, bias, fill, cells, &grid),
         }
-        let [batch, ..] = images.shape();
-        let images = composed::floats::<Self>(images, weight.dtype());
-        let dim = weight.shape()[0];
-        let options = ConvOptions::new(window.stride, window.pad_before, [1, 1], 1);
-        let features = Self::conv2d(images, weight, bias.into_option(), options);
-        // [batch, dim, rows, cols] → [batch, tokens, dim]
-        let tokens = Self::float_reshape(features, Shape::new([batch, dim, grid.tokens()]));
-        Self::float_swap_dims(tokens, 1, 2)
     }
 }
 
-impl PatchGrads for LibTorch {}
+/// Its convolution's gradient has no door but its tape, so weight and bias become leaves of one.
+impl PatchGrads for LibTorch {
+    fn project_tracked(
+        images: Pixels<Self>,
+        weight: FloatTensor<Self>,
+        bias: Bias<Self>,
+        fill: Fill<Self>,
+        cells: Cells<Self>,
+        grid: PatchGrid,
+    ) -> Projected<Self> {
+        if !is_convolution(&fill, &cells, &grid) {
+            return Projected {
+                tokens: Self::project_patches(images, weight, bias, fill, cells, grid),
+                kept: Vec::new(),
+            };
+        }
+        let leaf = |leaf: TchTensor| TchTensor::new(leaf.tensor.detach().set_requires_grad(true));
+        let weight = leaf(weight);
+        let bias = bias.into_option().map(leaf);
+        let tracked = project(images, weight.clone(), bias.clone(), &grid);
+        Projected {
+            tokens: TchTensor::new(tracked.tensor.detach()),
+            kept: [tracked, weight].into_iter().chain(bias).collect(),
+        }
+    }
 
-impl LayerOps for LibTorch {}
+    fn images_grad(
+        grad: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        cells: Cells<Self>,
+        grid: PatchGrid,
+    ) -> FloatTensor<Self> {
+        let [_, channels, ..] = weight.shape().dims::<4>();
+        let tiled = grid.is_partition() && channels < FEW_CHANNELS;
+        if tiled || !is_convolution(&Fill::Zeros, &cells, &grid) {
+            return composed::images_grad::<Self>(grad, weight, cells, &grid);
+        }
+        let window = &grid.window;
+        let [batch, _, dim] = grad.shape().dims();
+        let map = Self::float_swap_dims(grad, 1, 2);
+        let map = Self::float_reshape(map, Shape::new([batch, dim, grid.rows, grid.cols]));
+        let unread = [0, 1].map(|axis| {
+            let read =
+                ([grid.rows, grid.cols][axis] - 1) * window.stride[axis] + window.kernel[axis];
+            grid.size[axis] + 2 * window.pad_before[axis] - read
+        });
+        let (stride, padding) = (window.stride, window.pad_before);
+        let options = ConvTransposeOptions::new(stride, padding, unread, [1, 1], 1);
+        Self::conv_transpose2d(map, weight, None, options)
+    }
+
+    fn parameter_grads(
+        grad: FloatTensor<Self>,
+        images: Pixels<Self>,
+        kept: Vec<FloatTensor<Self>>,
+        fill: Fill<Self>,
+        cells: Cells<Self>,
+        grid: PatchGrid,
+    ) -> ParameterGrads<Self> {
+        let [tokens, leaves @ ..] = kept.as_slice() else {
+            return composed::parameter_grads::<Self>(grad, images, fill, cells, &grid);
+        };
+        // A number whose gradient with respect to the tokens is `grad`; its own value means nothing. Both are read
+        // in the order in which the tokens lie, by channels after a convolution.
+        let by_channel = !tokens.tensor.is_contiguous();
+        let flat = |tensor: &TchTensor| match by_channel {
+            true => tensor.tensor.transpose(1, 2).reshape(-1),
+            false => tensor.tensor.reshape(-1),
+        };
+        flat(tokens).dot(&flat(&grad)).backward();
+        let mut found = leaves.iter().map(|leaf| TchTensor::new(leaf.tensor.grad()));
+        ParameterGrads {
+            weight: found.next().expect("the weight is a leaf"),
+            bias: found.next().unwrap_or_else(|| sum_tokens(grad)),
+        }
+    }
+}
+
+/// Whether LibTorch's convolution computes these tokens.
+fn is_convolution(fill: &Fill<LibTorch>, cells: &Cells<LibTorch>, grid: &PatchGrid) -> bool {
+    let filled = matches!(fill, Fill::Channels(_)) && grid.is_padded();
+    let window = &grid.window;
+    matches!(cells, Cells::All) && !filled && window.pad_before == window.pad_after
+}
+
+/// The tokens of a convolution: `[batch, tokens, dim]`, a view of its map `[batch, dim, rows, cols]`.
+fn project(
+    images: Pixels<LibTorch>,
+    weight: TchTensor,
+    bias: Option<TchTensor>,
+    grid: &PatchGrid,
+) -> TchTensor {
+    let [batch, channels, ..] = images.shape();
+    let [dim, ..] = weight.shape().dims::<4>();
+    let images = composed::floats::<LibTorch>(images, weight.dtype());
+    if channels == 1 && grid.is_partition() {
+        let windows = composed::patch_windows::<LibTorch>(images, grid);
+        let weight = weight.tensor.flatten(1, 3);
+        return TchTensor::new(windows.tensor.linear(&weight, bias.map(|bias| bias.tensor)));
+    }
+    let window = &grid.window;
+    let options = ConvOptions::new(window.stride, window.pad_before, [1, 1], 1);
+    let map = LibTorch::conv2d(images, weight, bias, options);
+    let tokens = LibTorch::float_reshape(map, Shape::new([batch, dim, grid.tokens()]));
+    LibTorch::float_swap_dims(tokens, 1, 2)
+}
+
+/// `[batch, tokens, dim]` → `[dim]`.
+fn sum_tokens(grad: TchTensor) -> TchTensor {
+    let [_, _, dim] = grad.shape().dims();
+    let sum = LibTorch::float_sum_dim(LibTorch::float_sum_dim(grad, 0), 1);
+    LibTorch::float_reshape(sum, Shape::new([dim]))
+}
+
+impl LayerOps for LibTorch {
+    fn linear_forward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Bias<Self>,
+    ) -> FloatTensor<Self> {
+        let bias = bias.into_option().map(|bias| bias.tensor);
+        TchTensor::new(x.tensor.linear(&weight.tensor.transpose(0, 1), bias))
+    }
+}
 
 impl LayerGrads for LibTorch {
     fn gelu_grad(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {

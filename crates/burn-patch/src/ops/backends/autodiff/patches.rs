@@ -1,6 +1,7 @@
 //! With windows `X = A(images)`, `A` linear, and tokens `T = X·Wᵀ + b`:
 //! `∂W = ∂Tᵀ·X`, `∂b = Σ ∂T`, `∂images = Aᵀ(∂T·W)`. `Aᵀ` is [`PatchOps::fold_windows`].
 
+use alloc::vec::Vec;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -10,9 +11,9 @@ use burn::backend::{Autodiff, Backend};
 
 use super::register;
 use crate::grid::PatchGrid;
-use crate::ops::{Bias, Cells, Fill, PatchGrads, PatchOps, Pixels};
+use crate::ops::{Bias, Cells, Fill, PatchGrads, PatchOps, Pixels, Projected};
 
-impl<B: Backend + PatchOps + PatchGrads, C: CheckpointStrategy> PatchOps for Autodiff<B, C> {
+impl<B: PatchGrads, C: CheckpointStrategy> PatchOps for Autodiff<B, C> {
     fn patch_windows(images: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {
         let prep = PatchWindows
             .prepare::<C>([images.node()])
@@ -98,7 +99,7 @@ struct Rest<B: Backend> {
     grid: PatchGrid,
 }
 
-fn project<B: Backend + PatchOps + PatchGrads, C: CheckpointStrategy, const N: usize>(
+fn project<B: PatchGrads, C: CheckpointStrategy, const N: usize>(
     nodes: [NodeGuard; N],
     images: Images<B, C>,
     weight: FloatTensor<Autodiff<B, C>>,
@@ -106,31 +107,44 @@ fn project<B: Backend + PatchOps + PatchGrads, C: CheckpointStrategy, const N: u
     rest: Rest<B>,
 ) -> FloatTensor<Autodiff<B, C>> {
     let bias = bias.map_or(Bias::Absent, |bias| Bias::Present(bias.into_primitive()));
-    let forward = |images: Images<B, C>, weight: FloatTensor<Autodiff<B, C>>, rest: Rest<B>| {
-        let images = match images {
-            Images::Tracked(images) => Pixels::Floats(images.into_primitive()),
-            Images::Bytes(bytes) => bytes,
-        };
-        let weight = weight.into_primitive();
-        B::project_patches(images, weight, bias, rest.fill, rest.cells, rest.grid)
+    let pixels = |images: Images<B, C>| match images {
+        Images::Tracked(images) => Pixels::Floats(images.into_primitive()),
+        Images::Bytes(bytes) => bytes,
     };
+    let Rest { fill, cells, grid } = rest.clone();
     match ProjectPatches
         .prepare::<C>(nodes)
         .compute_bound()
         .stateful()
     {
         OpsKind::Tracked(mut prep) => {
-            let state = ProjectState {
-                images: match &images {
-                    Images::Tracked(images) => Saved::Node(prep.checkpoint(images)),
-                    Images::Bytes(bytes) => Saved::Bytes(bytes.clone()),
-                },
-                weight: prep.checkpoint(&weight),
-                rest: rest.clone(),
+            let saved = match &images {
+                Images::Tracked(images) => Saved::Node(prep.checkpoint(images)),
+                Images::Bytes(bytes) => Saved::Bytes(bytes.clone()),
             };
-            prep.finish(state, forward(images, weight, rest))
+            let node = prep.checkpoint(&weight);
+            let weight = weight.into_primitive();
+            let Projected { tokens, kept } =
+                B::project_tracked(pixels(images), weight, bias, fill, cells, grid);
+            let state = ProjectState {
+                images: saved,
+                weight: node,
+                kept,
+                rest,
+            };
+            prep.finish(state, tokens)
         }
-        OpsKind::UnTracked(prep) => prep.finish(forward(images, weight, rest)),
+        OpsKind::UnTracked(prep) => {
+            let weight = weight.into_primitive();
+            prep.finish(B::project_patches(
+                pixels(images),
+                weight,
+                bias,
+                fill,
+                cells,
+                grid,
+            ))
+        }
     }
 }
 
@@ -176,11 +190,12 @@ enum Saved<B: Backend> {
 struct ProjectState<B: Backend> {
     images: Saved<B>,
     weight: NodeId,
+    kept: Vec<FloatTensor<B>>,
     rest: Rest<B>,
 }
 
 /// Parents: images unless they are bytes, weight, and bias if there is one.
-impl<B: Backend + PatchGrads, const N: usize> Backward<B, N> for ProjectPatches {
+impl<B: PatchGrads, const N: usize> Backward<B, N> for ProjectPatches {
     type State = ProjectState<B>;
 
     fn backward(
@@ -192,6 +207,7 @@ impl<B: Backend + PatchGrads, const N: usize> Backward<B, N> for ProjectPatches 
         let ProjectState {
             images,
             weight,
+            kept,
             rest,
         } = ops.state;
         let grad = grads.consume::<B>(&ops.node);
@@ -210,7 +226,7 @@ impl<B: Backend + PatchGrads, const N: usize> Backward<B, N> for ProjectPatches 
         };
         let nodes = [parents.next(), parents.next()].map(|node| Some(node?.as_ref()?.id));
         if nodes != [None, None] {
-            let found = B::parameter_grads(grad, images, rest.fill, rest.cells, rest.grid);
+            let found = B::parameter_grads(grad, images, kept, rest.fill, rest.cells, rest.grid);
             register::<B>(grads, nodes, found);
         }
     }

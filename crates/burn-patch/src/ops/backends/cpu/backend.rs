@@ -60,6 +60,7 @@ macro_rules! cpu_backend {
                 fn parameter_grads(
                     grad: FloatTensor<Self>,
                     images: Pixels<Self>,
+                    _kept: Vec<FloatTensor<Self>>,
                     fill: Fill<Self>,
                     cells: Cells<Self>,
                     grid: PatchGrid,
