@@ -94,7 +94,7 @@ def compare(args, worker, backend):
     peer = Worker([sys.executable, peer_script, threads, torch_device(backend)], env)
     rows = []
     for case, (title, iterations) in CASES.items():
-        if args.only not in case or (case in CPU_ONLY and backend not in ("flex", "ndarray", "tch")):
+        if args.only not in case or (case in CPU_ONLY and backend in ON_GPU):
             continue
         pairs = []
         for turn in range(args.rounds):

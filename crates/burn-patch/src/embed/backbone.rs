@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig};
+use burn::nn::{Initializer, LayerNorm};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use super::projection::{project, to_map};
 use super::resnet_v2::{ResNetV2, ResNetV2Config};
 use crate::Error;
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
-use crate::layers::normalize;
+use crate::layers::{layer_norm, normalize};
 
 /// A module that turns images `[batch, channels, height, width]` into features `[batch, dim, rows, cols]`.
 pub trait Backbone {
@@ -100,9 +100,7 @@ impl ConvNextStemConfig {
         conv.bias = Some(Initializer::Zeros.init([self.dim], device));
         Ok(ConvNextStem {
             conv,
-            norm: LayerNormConfig::new(self.dim)
-                .with_epsilon(self.epsilon)
-                .init(device),
+            norm: layer_norm(self.dim, self.epsilon, device),
             epsilon: self.epsilon,
         })
     }

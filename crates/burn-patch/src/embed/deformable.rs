@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Initializer, LayerNorm, Linear, LinearConfig};
 use burn::tensor::activation::{relu, tanh};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use super::sampling::{place_dtype, sample_bilinear};
 use super::{PatchEmbed, PatchNorm, expect_layout};
 use crate::grid::{PatchGrid, nonzero};
-use crate::layers::{apply, normalize};
+use crate::layers::{apply, layer_norm, normalize};
 use crate::ops::{gather_rows, gelu, linear};
 use crate::{Error, Tokens};
 
@@ -166,9 +166,7 @@ impl DeformablePatchEmbedConfig {
                 .init([2], device),
             },
             output_proj,
-            norm: LayerNormConfig::new(self.dim)
-                .with_epsilon(EPSILON)
-                .init(device),
+            norm: layer_norm(self.dim, EPSILON, device),
             points: self.points,
         })
     }

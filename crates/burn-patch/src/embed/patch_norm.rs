@@ -1,8 +1,8 @@
-use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::nn::LayerNorm;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::layers::normalize;
+use crate::layers::{layer_norm, normalize};
 
 /// Normalisation of the tokens after projection.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -21,9 +21,7 @@ impl PatchNorm {
     pub(super) fn init(&self, dim: usize, device: &Device) -> Option<LayerNorm> {
         match *self {
             Self::None => None,
-            Self::Layer { epsilon } => {
-                Some(LayerNormConfig::new(dim).with_epsilon(epsilon).init(device))
-            }
+            Self::Layer { epsilon } => Some(layer_norm(dim, epsilon, device)),
         }
     }
 

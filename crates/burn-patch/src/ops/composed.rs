@@ -108,12 +108,19 @@ pub(crate) fn parameter_grads<B: Backend>(
     let [kh, kw] = grid.window.kernel;
     let images = floats::<B>(images, grad.dtype());
     let windows = flat_tokens::<B>(picked_windows::<B>(images, fill, cells, grid));
-    let grad = flat_tokens::<B>(grad);
-    let weight = B::float_matmul(B::float_transpose(grad.clone()), windows);
+    let columns = B::float_transpose(flat_tokens::<B>(grad.clone()));
+    let weight = B::float_matmul(columns, windows);
     ParameterGrads {
         weight: B::float_reshape(weight, Shape::new([dim, channels, kh, kw])),
-        bias: B::float_reshape(B::float_sum_dim(grad, 0), Shape::new([dim])),
+        bias: bias_grad::<B>(grad),
     }
+}
+
+/// `[batch, tokens, dim]` → `[dim]`.
+pub(crate) fn bias_grad<B: Backend>(grad: FloatTensor<B>) -> FloatTensor<B> {
+    let [_, _, dim] = dims(&grad);
+    let sum = B::float_sum_dim(flat_tokens::<B>(grad), 0);
+    B::float_reshape(sum, Shape::new([dim]))
 }
 
 /// `[batch, channels, height, width]` of type `dtype`.

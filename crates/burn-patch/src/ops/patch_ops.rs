@@ -121,6 +121,14 @@ pub struct Projected<B: Backend> {
     pub kept: Vec<FloatTensor<B>>,
 }
 
+impl<B: Backend> Projected<B> {
+    /// Tokens of a backend that keeps nothing for them.
+    pub fn without_tape(tokens: FloatTensor<B>) -> Self {
+        let kept = Vec::new();
+        Self { tokens, kept }
+    }
+}
+
 /// Projection on a tape: what the autodiff implementation of [`PatchOps::project_patches`] calls on the
 /// backend below, so that a fast kernel needs no tape of its own.
 pub trait PatchGrads: PatchOps {
@@ -133,10 +141,8 @@ pub trait PatchGrads: PatchOps {
         cells: Cells<Self>,
         grid: PatchGrid,
     ) -> Projected<Self> {
-        Projected {
-            tokens: Self::project_patches(images, weight, bias, fill, cells, grid),
-            kept: Vec::new(),
-        }
+        let tokens = Self::project_patches(images, weight, bias, fill, cells, grid);
+        Projected::without_tape(tokens)
     }
 
     /// Gradient with respect to the images.

@@ -47,10 +47,9 @@ impl PatchGrads for LibTorch {
         grid: PatchGrid,
     ) -> Projected<Self> {
         if !is_convolution(&fill, &cells, &grid) {
-            return Projected {
-                tokens: Self::project_patches(images, weight, bias, fill, cells, grid),
-                kept: Vec::new(),
-            };
+            let tokens =
+                composed::project_patches::<Self>(images, weight, bias, fill, cells, &grid);
+            return Projected::without_tape(tokens);
         }
         let leaf = |leaf: TchTensor| TchTensor::new(leaf.tensor.detach().set_requires_grad(true));
         let weight = leaf(weight);
@@ -109,7 +108,9 @@ impl PatchGrads for LibTorch {
         let mut found = leaves.iter().map(|leaf| TchTensor::new(leaf.tensor.grad()));
         ParameterGrads {
             weight: found.next().expect("the weight is a leaf"),
-            bias: found.next().unwrap_or_else(|| sum_tokens(grad)),
+            bias: found
+                .next()
+                .unwrap_or_else(|| composed::bias_grad::<Self>(grad)),
         }
     }
 }
@@ -141,13 +142,6 @@ fn project(
     let map = LibTorch::conv2d(images, weight, bias, options);
     let tokens = LibTorch::float_reshape(map, Shape::new([batch, dim, grid.tokens()]));
     LibTorch::float_swap_dims(tokens, 1, 2)
-}
-
-/// `[batch, tokens, dim]` → `[dim]`.
-fn sum_tokens(grad: TchTensor) -> TchTensor {
-    let [_, _, dim] = grad.shape().dims();
-    let sum = LibTorch::float_sum_dim(LibTorch::float_sum_dim(grad, 0), 1);
-    LibTorch::float_reshape(sum, Shape::new([dim]))
 }
 
 impl LayerOps for LibTorch {
