@@ -5,43 +5,46 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, IndexingUpdateOp, Shape, Slice, TensorData};
 
-use super::{Bias, Cells, Fill, ParameterGrads, Pixels};
-use crate::grid::PatchGrid;
+use super::{Bias, Cells, Fill, ParameterGrads, PatchOps, Pixels};
+use crate::grid::{PatchGrid, Window};
+
+/// The shape of the windows of images of `shape`: `[batch, tokens, channels·kh·kw]`.
+pub(crate) fn windows_shape(shape: &Shape, grid: &PatchGrid) -> Shape {
+    let [batch, channels, ..] = shape.dims::<4>();
+    let [kh, kw] = grid.window.kernel;
+    Shape::new([batch, grid.tokens(), channels * kh * kw])
+}
+
+/// The shape of the images of windows of `shape`: `[batch, channels, height, width]`.
+pub(crate) fn images_shape(shape: &Shape, grid: &PatchGrid) -> Shape {
+    let [batch, _, values] = shape.dims::<3>();
+    let [kh, kw] = grid.window.kernel;
+    let [height, width] = grid.size;
+    Shape::new([batch, values / (kh * kw), height, width])
+}
 
 pub(crate) fn patch_windows<B: Backend>(
     images: FloatTensor<B>,
     grid: &PatchGrid,
 ) -> FloatTensor<B> {
-    filled_windows::<B>(images, Fill::Zeros, grid)
-}
-
-fn filled_windows<B: Backend>(
-    images: FloatTensor<B>,
-    fill: Fill<B>,
-    grid: &PatchGrid,
-) -> FloatTensor<B> {
     let [batch, channels, ..] = dims::<_, 4>(&images);
     let [kh, kw] = grid.window.kernel;
-    let aligned = align::<B>(images, fill, grid);
+    let shape = windows_shape(&images.shape(), grid);
+    let aligned = align::<B>(images, grid);
     // [batch, channels, rows·kh, cols·kw] → [batch, rows, cols, channels, kh, kw]
     let split = B::float_reshape(
         aligned,
         Shape::new([batch, channels, grid.rows, kh, grid.cols, kw]),
     );
-    let windows = B::float_permute(split, &[0, 2, 4, 1, 3, 5]);
-    B::float_reshape(
-        windows,
-        Shape::new([batch, grid.tokens(), channels * kh * kw]),
-    )
+    B::float_reshape(B::float_permute(split, &[0, 2, 4, 1, 3, 5]), shape)
 }
 
 pub(crate) fn fold_windows<B: Backend>(
     windows: FloatTensor<B>,
     grid: &PatchGrid,
 ) -> FloatTensor<B> {
-    let [batch, _, values] = dims(&windows);
     let [kh, kw] = grid.window.kernel;
-    let channels = values / (kh * kw);
+    let [batch, channels, ..] = images_shape(&windows.shape(), grid).dims::<4>();
     let split = B::float_reshape(
         windows,
         Shape::new([batch, grid.rows, grid.cols, channels, kh, kw]),
@@ -54,7 +57,7 @@ pub(crate) fn fold_windows<B: Backend>(
     align_adjoint::<B>(aligned, grid)
 }
 
-pub(crate) fn project_patches<B: Backend>(
+pub(crate) fn project_patches<B: PatchOps>(
     images: Pixels<B>,
     weight: FloatTensor<B>,
     bias: Bias<B>,
@@ -74,7 +77,7 @@ pub(crate) fn project_patches<B: Backend>(
     B::float_reshape(tokens, Shape::new([batch, count, dim]))
 }
 
-pub(crate) fn images_grad<B: Backend>(
+pub(crate) fn images_grad<B: PatchOps>(
     grad: FloatTensor<B>,
     weight: FloatTensor<B>,
     cells: Cells<B>,
@@ -93,10 +96,10 @@ pub(crate) fn images_grad<B: Backend>(
             B::float_scatter(1, zeros, index, windows, IndexingUpdateOp::Add)
         }
     };
-    fold_windows::<B>(windows, grid)
+    B::fold_windows(windows, *grid)
 }
 
-pub(crate) fn parameter_grads<B: Backend>(
+pub(crate) fn parameter_grads<B: PatchOps>(
     grad: FloatTensor<B>,
     images: Pixels<B>,
     fill: Fill<B>,
@@ -135,13 +138,19 @@ pub(crate) fn floats<B: Backend>(images: Pixels<B>, dtype: DType) -> FloatTensor
 }
 
 /// The windows at `cells`, `[batch, kept, values]`.
-fn picked_windows<B: Backend>(
+fn picked_windows<B: PatchOps>(
     images: FloatTensor<B>,
     fill: Fill<B>,
     cells: Cells<B>,
     grid: &PatchGrid,
 ) -> FloatTensor<B> {
-    let windows = filled_windows::<B>(images, fill, grid);
+    let windows = match fill {
+        Fill::Channels(_) if grid.is_padded() => {
+            let images = place::<B>(images, fill, grid.window.pad_before, padded_size(grid));
+            B::patch_windows(images, padded(grid))
+        }
+        _ => B::patch_windows(images, *grid),
+    };
     match cells {
         Cells::All => windows,
         Cells::Picked(cells) => {
@@ -160,8 +169,9 @@ fn row_index<B: Backend>(cells: IntTensor<B>, values: usize) -> IntTensor<B> {
 
 /// Pads, crops and, where windows overlap or skip, repeats pixels, so that windows lie side by side:
 /// `[batch, channels, rows·kh, cols·kw]`.
-fn align<B: Backend>(images: FloatTensor<B>, fill: Fill<B>, grid: &PatchGrid) -> FloatTensor<B> {
-    let padded = place::<B>(images, fill, grid.window.pad_before, padded_size(grid));
+fn align<B: Backend>(images: FloatTensor<B>, grid: &PatchGrid) -> FloatTensor<B> {
+    let offset = grid.window.pad_before;
+    let padded = place::<B>(images, Fill::Zeros, offset, padded_size(grid));
     if grid.is_partition() {
         let [batch, channels, ..] = dims::<_, 4>(&padded);
         let [kh, kw] = grid.window.kernel;
@@ -210,6 +220,19 @@ fn window_index<B: Backend>(grid: &PatchGrid, axis: usize, device: &B::Device) -
 fn padded_size(grid: &PatchGrid) -> [usize; 2] {
     let window = &grid.window;
     [0, 1].map(|axis| window.pad_before[axis] + grid.size[axis] + window.pad_after[axis])
+}
+
+/// The same windows over images that are padded already.
+fn padded(grid: &PatchGrid) -> PatchGrid {
+    PatchGrid {
+        size: padded_size(grid),
+        window: Window {
+            pad_before: [0, 0],
+            pad_after: [0, 0],
+            ..grid.window
+        },
+        ..*grid
+    }
 }
 
 /// Puts `tensor` at `offset` into `fill` of `size`, cropping what does not fit.

@@ -12,7 +12,7 @@ use super::{Bias, ParameterGrads, composed_layers};
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     LibTorch: cfg(feature = "tch"),
-    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
+    Cube: cfg(feature = "cubecl"),
     Autodiff: cfg(feature = "autodiff"),
 )]
 pub trait LayerOps: Backend {

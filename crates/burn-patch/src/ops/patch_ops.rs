@@ -74,23 +74,27 @@ pub enum Cells<B: Backend> {
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
     LibTorch: cfg(feature = "tch"),
-    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
+    Cube: cfg(feature = "cubecl"),
+    Fusion: cfg(feature = "fusion"),
     Autodiff: cfg(feature = "autodiff"),
 )]
 pub trait PatchOps: Backend {
     /// Gathers windows: images `[batch, channels, height, width]` to `[batch, tokens, channels·kh·kw]`.
+    #[fusion(dtype = images, shape = composed::windows_shape(images, grid))]
     fn patch_windows(images: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {
         composed::patch_windows::<Self>(images, &grid)
     }
 
     /// The adjoint of [`patch_windows`](Self::patch_windows): adds windows back where they came from,
     /// `[batch, tokens, channels·kh·kw]` to `[batch, channels, height, width]`.
+    #[fusion(dtype = windows, shape = composed::images_shape(windows, grid))]
     fn fold_windows(windows: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {
         composed::fold_windows::<Self>(windows, &grid)
     }
 
     /// Projects windows: weight `[dim, channels, kh, kw]`, bias `[dim]`, result `[batch, tokens, dim]`,
     /// or `[batch, kept, dim]` for picked cells, in the weight's type.
+    #[fusion(default)]
     fn project_patches(
         #[extension_type] images: Pixels<Self>,
         weight: FloatTensor<Self>,

@@ -6,7 +6,7 @@ mod device;
 mod autodiff;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod cpu;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "cubecl")]
 mod cubecl;
 #[cfg(feature = "flex")]
 mod flex;

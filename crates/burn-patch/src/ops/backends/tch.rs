@@ -55,8 +55,12 @@ impl PatchGrads for LibTorch {
         let weight = leaf(weight);
         let bias = bias.into_option().map(leaf);
         let tracked = project(images, weight.clone(), bias.clone(), &grid);
+        let tokens = TchTensor::new(tracked.tensor.detach());
+        if !tracked.tensor.requires_grad() {
+            return Projected::without_tape(tokens); // under tch::no_grad
+        }
         Projected {
-            tokens: TchTensor::new(tracked.tensor.detach()),
+            tokens,
             kept: [tracked, weight].into_iter().chain(bias).collect(),
         }
     }
