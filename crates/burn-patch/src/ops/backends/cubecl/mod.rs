@@ -1,4 +1,5 @@
-//! CubeCL (wgpu, CUDA): windows are gathered and added back by one kernel each, the rest is the composed defaults.
+//! CubeCL (wgpu, CUDA): windows that do not tile are gathered and added back by one kernel each, the rest is the
+//! composed defaults.
 
 mod windows;
 
@@ -6,15 +7,21 @@ use burn::backend::tensor::FloatTensor;
 use burn_cubecl::CubeBackend;
 
 use crate::grid::PatchGrid;
-use crate::ops::{LayerGrads, LayerOps, PatchGrads, PatchOps};
+use crate::ops::{LayerGrads, LayerOps, PatchGrads, PatchOps, composed};
 
 impl PatchOps for CubeBackend {
     fn patch_windows(images: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {
-        windows::gather(images, &grid)
+        match grid.is_partition() {
+            true => composed::patch_windows::<Self>(images, &grid),
+            false => windows::gather(images, &grid),
+        }
     }
 
     fn fold_windows(windows: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {
-        windows::fold(windows, &grid)
+        match grid.is_partition() {
+            true => composed::fold_windows::<Self>(windows, &grid),
+            false => windows::fold(windows, &grid),
+        }
     }
 }
 

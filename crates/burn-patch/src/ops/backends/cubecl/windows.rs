@@ -1,4 +1,4 @@
-//! One thread per value written, so that neighbours write neighbours and nothing is added atomically.
+//! A thread gathers one row of a window, or adds up one pixel: nothing is added atomically.
 
 use burn::backend::TensorMetadata;
 use burn::backend::cubecl::dtype_to_storage_type;
@@ -8,7 +8,6 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 use cubecl::std::FastDivmod;
-use cubecl::std::tensor::layout::linear::LinearViewMut;
 use cubecl::{CubeDim, calculate_cube_count_elemwise};
 
 use crate::grid::PatchGrid;
@@ -41,16 +40,16 @@ pub(super) fn gather(images: CubeTensor, grid: &PatchGrid) -> CubeTensor {
     let [batch, channels, ..] = images.shape().dims::<4>();
     let [kh, kw] = grid.window.kernel;
     let shape = Shape::new([batch, grid.tokens(), channels * kh * kw]);
-    let axes = [batch, grid.rows, grid.cols, channels, kh, kw];
-    let launch = Launch::new(&images, shape, &axes);
+    let axes = [grid.rows, grid.cols, channels, kh];
+    let launch = Launch::new(&images, shape, kw);
     gather_kernel::launch(
         &launch.output.client,
         launch.count,
         launch.dim,
         launch.address,
         images.into_tensor_arg(),
-        launch.output.clone().into_linear_view(),
-        launch.axes,
+        launch.output.clone().into_tensor_arg(),
+        divisors(&axes),
         geometry(grid),
         dtype_to_storage_type(launch.output.dtype),
     );
@@ -62,127 +61,130 @@ pub(super) fn fold(windows: CubeTensor, grid: &PatchGrid) -> CubeTensor {
     let [batch, _, values] = windows.shape().dims::<3>();
     let [kh, kw] = grid.window.kernel;
     let [height, width] = grid.size;
-    let axes = [batch, values / (kh * kw), height, width];
-    let launch = Launch::new(&windows, Shape::new(axes), &axes);
+    let channels = values / (kh * kw);
+    let shape = Shape::new([batch, channels, height, width]);
+    let launch = Launch::new(&windows, shape, 1);
     fold_kernel::launch(
         &launch.output.client,
         launch.count,
         launch.dim,
         launch.address,
         windows.into_tensor_arg(),
-        launch.output.clone().into_linear_view(),
-        launch.axes,
+        launch.output.clone().into_tensor_arg(),
+        divisors(&[channels, height, width]),
+        divisors(&grid.window.stride),
         geometry(grid),
         dtype_to_storage_type(launch.output.dtype),
     );
     launch.output
 }
 
-/// What both kernels are launched with: a thread for each value of `output`, whose index splits along `axes`.
+/// What both kernels are launched with: a thread for each `run` values of `output`.
 struct Launch {
     output: CubeTensor,
     count: CubeCount,
     dim: CubeDim,
     address: AddressType,
-    axes: SequenceArg<FastDivmod<usize>>,
 }
 
 impl Launch {
-    fn new(input: &CubeTensor, shape: Shape, axes: &[usize]) -> Self {
-        let values = shape.num_elements();
+    fn new(input: &CubeTensor, shape: Shape, run: usize) -> Self {
+        let threads = shape.num_elements() / run;
         let client = input.client.clone();
-        let dim = CubeDim::new(&client, values);
-        let count = calculate_cube_count_elemwise(&client, values, dim);
+        let dim = CubeDim::new(&client, threads);
+        let count = calculate_cube_count_elemwise(&client, threads, dim);
         let device = input.device.clone();
         let output = empty_device_contiguous_dtype(client, device, shape, input.dtype);
         let address = input
             .required_address_type()
             .max(output.required_address_type());
-        let mut divisors = SequenceArg::new();
-        for axis in axes {
-            divisors.push(*axis);
-        }
         Self {
             output,
             count,
             dim,
             address,
-            axes: divisors,
         }
     }
+}
+
+fn divisors(axes: &[usize]) -> SequenceArg<FastDivmod<usize>> {
+    let mut divisors = SequenceArg::new();
+    axes.iter().for_each(|axis| divisors.push(*axis));
+    divisors
 }
 
 #[cube(launch, address_type = "dynamic")]
 fn gather_kernel<T: Numeric>(
     images: &Tensor<T>,
-    mut windows: LinearViewMut<'_, T>,
+    windows: &mut Tensor<T>,
     axes: Sequence<FastDivmod<usize>>,
     geometry: &Geometry,
     #[define(T)] _dtype: ElemType,
 ) {
-    if ABSOLUTE_POS >= windows.shape() {
+    let start = ABSOLUTE_POS * geometry.kernel_x;
+    if start >= windows.len() {
         terminate!();
     }
-    let (rest, kernel_x) = axes[5].div_mod(ABSOLUTE_POS);
-    let (rest, kernel_y) = axes[4].div_mod(rest);
-    let (rest, channel) = axes[3].div_mod(rest);
-    let (rest, col) = axes[2].div_mod(rest);
-    let (image, row) = axes[1].div_mod(rest);
+    let (rest, kernel_y) = axes[3].div_mod(ABSOLUTE_POS);
+    let (rest, channel) = axes[2].div_mod(rest);
+    let (rest, col) = axes[1].div_mod(rest);
+    let (image, row) = axes[0].div_mod(rest);
     let y = row * geometry.stride_y + kernel_y;
-    let x = col * geometry.stride_x + kernel_x;
+    let x = col * geometry.stride_x;
     let (top, left) = (geometry.top, geometry.left);
-    let inside = y >= top && y - top < images.shape(2) && x >= left && x - left < images.shape(3);
-    let value = if inside {
-        images[image * images.stride(0)
-            + channel * images.stride(1)
-            + (y - top) * images.stride(2)
-            + (x - left) * images.stride(3)]
-    } else {
-        T::zero()
-    };
-    windows.write(ABSOLUTE_POS, value);
+    let in_row = y >= top && y - top < images.shape(2);
+    let line = image * images.stride(0) + channel * images.stride(1) + (y - top) * images.stride(2);
+    for kernel_x in 0..geometry.kernel_x {
+        let x = x + kernel_x;
+        let inside = in_row && x >= left && x - left < images.shape(3);
+        windows[start + kernel_x] = if inside {
+            images[line + (x - left) * images.stride(3)]
+        } else {
+            T::zero()
+        };
+    }
 }
 
 #[cube(launch, address_type = "dynamic")]
 fn fold_kernel<T: Numeric>(
     windows: &Tensor<T>,
-    mut images: LinearViewMut<'_, T>,
+    images: &mut Tensor<T>,
     axes: Sequence<FastDivmod<usize>>,
+    strides: Sequence<FastDivmod<usize>>,
     geometry: &Geometry,
     #[define(T)] _dtype: ElemType,
 ) {
-    if ABSOLUTE_POS >= images.shape() {
+    if ABSOLUTE_POS >= images.len() {
         terminate!();
     }
-    let (rest, x) = axes[3].div_mod(ABSOLUTE_POS);
-    let (rest, y) = axes[2].div_mod(rest);
-    let (image, channel) = axes[1].div_mod(rest);
+    let (rest, x) = axes[2].div_mod(ABSOLUTE_POS);
+    let (rest, y) = axes[1].div_mod(rest);
+    let (image, channel) = axes[0].div_mod(rest);
     let y = y + geometry.top;
     let x = x + geometry.left;
     let (kernel_y, kernel_x) = (geometry.kernel_y, geometry.kernel_x);
-    let (stride_y, stride_x) = (geometry.stride_y, geometry.stride_x);
-    let first_row = first_window(y, kernel_y, stride_y);
-    let first_col = first_window(x, kernel_x, stride_x);
-    let end_row = clamp_max(y / stride_y + 1, geometry.rows);
-    let end_col = clamp_max(x / stride_x + 1, geometry.cols);
+    let first_row = first_window(y, kernel_y, &strides[0]);
+    let first_col = first_window(x, kernel_x, &strides[1]);
+    let end_row = clamp_max(strides[0].div(y) + 1, geometry.rows);
+    let end_col = clamp_max(strides[1].div(x) + 1, geometry.cols);
     let mut sum = T::zero();
     for row in first_row..end_row {
-        let line = (channel * kernel_y + y - row * stride_y) * kernel_x;
+        let line = (channel * kernel_y + y - row * geometry.stride_y) * kernel_x;
         for col in first_col..end_col {
-            let value = line + x - col * stride_x;
+            let value = line + x - col * geometry.stride_x;
             sum += windows[image * windows.stride(0)
                 + (row * geometry.cols + col) * windows.stride(1)
                 + value * windows.stride(2)];
         }
     }
-    images.write(ABSOLUTE_POS, sum);
+    images[ABSOLUTE_POS] = sum;
 }
 
 /// The first window that reaches `position`, counted from the padding's edge.
 #[cube]
-fn first_window(position: usize, kernel: usize, stride: usize) -> usize {
+fn first_window(position: usize, kernel: usize, stride: &FastDivmod<usize>) -> usize {
     if position >= kernel {
-        (position - kernel) / stride + 1
+        stride.div(position - kernel) + 1
     } else {
         0usize.runtime()
     }
