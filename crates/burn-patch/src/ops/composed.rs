@@ -106,15 +106,24 @@ pub(crate) fn parameter_grads<B: PatchOps>(
     cells: Cells<B>,
     grid: &PatchGrid,
 ) -> ParameterGrads<B> {
-    let [_, channels, ..] = images.shape();
-    let [_, _, dim] = dims::<_, 3>(&grad);
-    let [kh, kw] = grid.window.kernel;
     let images = floats::<B>(images, grad.dtype());
-    let windows = flat_tokens::<B>(picked_windows::<B>(images, fill, cells, grid));
+    let windows = picked_windows::<B>(images, fill, cells, grid);
+    windows_parameter_grads::<B>(grad, windows, grid)
+}
+
+/// Gradients of weight and bias from the windows that were projected, `[batch, tokens, values]`.
+pub(crate) fn windows_parameter_grads<B: Backend>(
+    grad: FloatTensor<B>,
+    windows: FloatTensor<B>,
+    grid: &PatchGrid,
+) -> ParameterGrads<B> {
+    let [_, _, dim] = dims::<_, 3>(&grad);
+    let [_, _, values] = dims::<_, 3>(&windows);
+    let [kh, kw] = grid.window.kernel;
     let columns = B::float_transpose(flat_tokens::<B>(grad.clone()));
-    let weight = B::float_matmul(columns, windows);
+    let weight = B::float_matmul(columns, flat_tokens::<B>(windows));
     ParameterGrads {
-        weight: B::float_reshape(weight, Shape::new([dim, channels, kh, kw])),
+        weight: B::float_reshape(weight, Shape::new([dim, values / (kh * kw), kh, kw])),
         bias: bias_grad::<B>(grad),
     }
 }

@@ -1,21 +1,26 @@
 //! LibTorch (deprecated upstream): its own convolution, product and tape.
 //!
-//! By measurement (`benches/record`) its convolution is faster than its product of gathered windows, but for windows
-//! that tile pictures of one channel; on the way back to the pictures, of few.
+//! By measurement (`benches/record`) its convolution is faster than its product of gathered windows, but where windows
+//! tile and are wide or have one channel; on the way back to the pictures, few channels.
 
+use alloc::vec;
+use alloc::vec::Vec;
 use burn::backend::libtorch::TchTensor;
 use burn::backend::ops::{
     ActivationOps, ConvOptions, ConvTransposeOptions, FloatTensorOps, ModuleOps,
 };
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{LibTorch, TensorMetadata};
-use burn::tensor::Shape;
+use burn::tensor::{DType, Shape};
 
 use crate::grid::PatchGrid;
 use crate::ops::{
     Bias, Cells, Fill, LayerGrads, LayerOps, ParameterGrads, PatchGrads, PatchOps, Pixels,
     Projected, composed,
 };
+
+/// Where windows tile and are this wide, the product is about as fast as the convolution, and needs no tape.
+const WIDE: usize = 16;
 
 /// Where windows tile pictures of fewer channels, the gradient is faster as a product than as a convolution.
 const FEW_CHANNELS: usize = 8;
@@ -29,9 +34,12 @@ impl PatchOps for LibTorch {
         cells: Cells<Self>,
         grid: PatchGrid,
     ) -> FloatTensor<Self> {
-        match is_convolution(&fill, &cells, &grid) {
-            true => project(images, weight, bias.into_option(), &grid),
-            false => composed::project_patches::<Self>(images, weight, bias, fill, cells, &grid),
+        match Way::of(&images, &fill, &cells, &grid) {
+            Way::Product => multiply(windows(images, weight.dtype(), &grid), weight, bias),
+            Way::Convolution => convolve(images, weight, bias.into_option(), &grid),
+            Way::Composed => {
+                composed::project_patches::<Self>(images, weight, bias, fill, cells, &grid)
+            }
         }
     }
 }
@@ -46,15 +54,25 @@ impl PatchGrads for LibTorch {
         cells: Cells<Self>,
         grid: PatchGrid,
     ) -> Projected<Self> {
-        if !is_convolution(&fill, &cells, &grid) {
-            let tokens =
-                composed::project_patches::<Self>(images, weight, bias, fill, cells, &grid);
-            return Projected::without_tape(tokens);
+        match Way::of(&images, &fill, &cells, &grid) {
+            Way::Product => {
+                let windows = windows(images, weight.dtype(), &grid);
+                return Projected {
+                    tokens: multiply(windows.clone(), weight, bias),
+                    kept: vec![windows],
+                };
+            }
+            Way::Convolution => {}
+            Way::Composed => {
+                return Projected::without_tape(composed::project_patches::<Self>(
+                    images, weight, bias, fill, cells, &grid,
+                ));
+            }
         }
         let leaf = |leaf: TchTensor| TchTensor::new(leaf.tensor.detach().set_requires_grad(true));
         let weight = leaf(weight);
         let bias = bias.into_option().map(leaf);
-        let tracked = project(images, weight.clone(), bias.clone(), &grid);
+        let tracked = convolve(images, weight.clone(), bias.clone(), &grid);
         let tokens = TchTensor::new(tracked.tensor.detach());
         if !tracked.tensor.requires_grad() {
             return Projected::without_tape(tokens); // under tch::no_grad
@@ -73,7 +91,7 @@ impl PatchGrads for LibTorch {
     ) -> FloatTensor<Self> {
         let [_, channels, ..] = weight.shape().dims::<4>();
         let tiled = grid.is_partition() && channels < FEW_CHANNELS;
-        if tiled || !is_convolution(&Fill::Zeros, &cells, &grid) {
+        if tiled || !is_convolution(&cells, &grid) {
             return composed::images_grad::<Self>(grad, weight, cells, &grid);
         }
         let window = &grid.window;
@@ -98,16 +116,16 @@ impl PatchGrads for LibTorch {
         cells: Cells<Self>,
         grid: PatchGrid,
     ) -> ParameterGrads<Self> {
-        let [tokens, leaves @ ..] = kept.as_slice() else {
-            return composed::parameter_grads::<Self>(grad, images, fill, cells, &grid);
+        let (tokens, leaves) = match kept.as_slice() {
+            [] => return composed::parameter_grads::<Self>(grad, images, fill, cells, &grid),
+            [windows] => {
+                return composed::windows_parameter_grads::<Self>(grad, windows.clone(), &grid);
+            }
+            [tokens, leaves @ ..] => (tokens, leaves),
         };
         // A number whose gradient with respect to the tokens is `grad`; its own value means nothing. Both are read
-        // in the order in which the tokens lie, by channels after a convolution.
-        let by_channel = !tokens.tensor.is_contiguous();
-        let flat = |tensor: &TchTensor| match by_channel {
-            true => tensor.tensor.transpose(1, 2).reshape(-1),
-            false => tensor.tensor.reshape(-1),
-        };
+        // by channels, as the tokens lie.
+        let flat = |tensor: &TchTensor| tensor.tensor.transpose(1, 2).reshape(-1);
         flat(tokens).dot(&flat(&grad)).backward();
         let mut found = leaves.iter().map(|leaf| TchTensor::new(leaf.tensor.grad()));
         ParameterGrads {
@@ -119,28 +137,61 @@ impl PatchGrads for LibTorch {
     }
 }
 
-/// Whether LibTorch's convolution computes these tokens.
-fn is_convolution(fill: &Fill<LibTorch>, cells: &Cells<LibTorch>, grid: &PatchGrid) -> bool {
-    let filled = matches!(fill, Fill::Channels(_)) && grid.is_padded();
-    let window = &grid.window;
-    matches!(cells, Cells::All) && !filled && window.pad_before == window.pad_after
+/// How tokens are computed.
+enum Way {
+    /// Windows are gathered and multiplied.
+    Product,
+    /// By LibTorch's convolution.
+    Convolution,
+    /// By the composed default.
+    Composed,
+}
+
+impl Way {
+    fn of(
+        images: &Pixels<LibTorch>,
+        fill: &Fill<LibTorch>,
+        cells: &Cells<LibTorch>,
+        grid: &PatchGrid,
+    ) -> Self {
+        let [_, channels, ..] = images.shape();
+        let [_, width] = grid.window.kernel;
+        let filled = matches!(fill, Fill::Channels(_)) && grid.is_padded();
+        if filled || !is_convolution(cells, grid) {
+            Self::Composed
+        } else if grid.is_partition() && (channels == 1 || width >= WIDE) {
+            Self::Product
+        } else {
+            Self::Convolution
+        }
+    }
+}
+
+/// Whether these are the windows of a convolution.
+fn is_convolution(cells: &Cells<LibTorch>, grid: &PatchGrid) -> bool {
+    matches!(cells, Cells::All) && grid.window.pad_before == grid.window.pad_after
+}
+
+fn windows(images: Pixels<LibTorch>, dtype: DType, grid: &PatchGrid) -> TchTensor {
+    composed::patch_windows::<LibTorch>(composed::floats::<LibTorch>(images, dtype), grid)
+}
+
+/// The tokens of gathered windows.
+fn multiply(windows: TchTensor, weight: TchTensor, bias: Bias<LibTorch>) -> TchTensor {
+    let bias = bias.into_option().map(|bias| bias.tensor);
+    TchTensor::new(windows.tensor.linear(&weight.tensor.flatten(1, 3), bias))
 }
 
 /// The tokens of a convolution: `[batch, tokens, dim]`, a view of its map `[batch, dim, rows, cols]`.
-fn project(
+fn convolve(
     images: Pixels<LibTorch>,
     weight: TchTensor,
     bias: Option<TchTensor>,
     grid: &PatchGrid,
 ) -> TchTensor {
-    let [batch, channels, ..] = images.shape();
+    let [batch, ..] = images.shape();
     let [dim, ..] = weight.shape().dims::<4>();
     let images = composed::floats::<LibTorch>(images, weight.dtype());
-    if channels == 1 && grid.is_partition() {
-        let windows = composed::patch_windows::<LibTorch>(images, grid);
-        let weight = weight.tensor.flatten(1, 3);
-        return TchTensor::new(windows.tensor.linear(&weight, bias.map(|bias| bias.tensor)));
-    }
     let window = &grid.window;
     let options = ConvOptions::new(window.stride, window.pad_before, [1, 1], 1);
     let map = LibTorch::conv2d(images, weight, bias, options);
