@@ -182,7 +182,8 @@ def plot(path, rows):
     axes.barh(labels, ratios, xerr=[below, above], color=colours, height=0.62,
               error_kw={"ecolor": "#333333", "capsize": 2, "linewidth": 0.9})
     axes.axvline(1, color="#333333", linewidth=1.2)
-    axes.set_xlabel("time relative to PyTorch (median and range of the rounds); left of the line is faster")
+    axes.set_xlabel("time relative to PyTorch, median and range of the rounds\nleft of the line is faster")
+    axes.margins(y=0.01)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)
 
