@@ -60,12 +60,10 @@ pub(in crate::ops::backends) fn linear_parameter_grads<B: Host<T>, T: Real + Ele
     let [_, output] = grad.shape().dims::<2>();
     let (x, grad) = (B::contiguous(x), B::contiguous(grad));
     let (x, grad) = (values::<B, T>(&x), values::<B, T>(&grad));
+    let grads = linear::parameter_grads(x, grad, [input, output]);
     ParameterGrads {
-        weight: tensor::<B, T>(
-            linear::weight_grad(x, grad, [input, output]),
-            [input, output],
-        ),
-        bias: tensor::<B, T>(linear::column_sums(grad, output), [output]),
+        weight: tensor::<B, T>(grads.weight, [input, output]),
+        bias: tensor::<B, T>(grads.bias, [output]),
     }
 }
 

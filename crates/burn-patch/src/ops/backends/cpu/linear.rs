@@ -3,6 +3,7 @@ use rayon::prelude::*;
 
 use super::Real;
 use super::block::{LANES, add, affine, block_windows, multiply, tasks};
+use super::sums::{Division, ParameterGrads};
 
 /// `x[rows, input]·weight[input, output] + bias[output]`, rows by threads.
 pub(super) fn linear<T: Real>(
@@ -31,33 +32,43 @@ fn rows_product<T: Real>(left: &[T], right: MatRef<'_, T>, bias: Option<&[T]>) -
     out
 }
 
-/// `∂W = xᵀ·∂`, each thread its rows of the weight.
-pub(super) fn weight_grad<T: Real>(x: &[T], grad: &[T], [input, output]: [usize; 2]) -> Vec<T> {
-    let rows = x.len() / input;
-    let x = MatRef::from_row_major_slice(x, rows, input).transpose();
-    let grad = MatRef::from_row_major_slice(grad, rows, output);
-    let share = input
-        .div_ceil(tasks(rows * input * output))
-        .next_multiple_of(LANES);
-    let mut weight = vec![T::default(); input * output];
-    weight
-        .par_chunks_mut(share * output)
-        .enumerate()
-        .for_each(|(index, weight)| {
-            let count = weight.len() / output;
-            multiply(
-                MatMut::from_row_major_slice_mut(weight, count, output),
-                Accum::Replace,
-                x.subrows(index * share, count),
-                grad,
-                T::ONE,
-            );
-        });
-    weight
+/// `∂W = xᵀ·∂` and `∂b = Σ ∂`, over parts of the rows or, of a large weight, by slices of its own rows.
+pub(super) fn parameter_grads<T: Real>(
+    x: &[T],
+    grad: &[T],
+    [input, output]: [usize; 2],
+) -> ParameterGrads<T> {
+    let division = Division::new::<T>(x.len() / input, input * output);
+    let share = input.div_ceil(division.slices).next_multiple_of(LANES);
+    division.sum(
+        || (),
+        |(), rows| {
+            let grad = &grad[rows.start * output..rows.end * output];
+            let x = &x[rows.start * input..rows.end * input];
+            let x = MatRef::from_row_major_slice(x, rows.len(), input).transpose();
+            let grads = MatRef::from_row_major_slice(grad, rows.len(), output);
+            let mut weight = vec![T::default(); input * output];
+            let slices = weight.par_chunks_mut(share * output).enumerate();
+            slices.for_each(|(index, weight)| {
+                let count = weight.len() / output;
+                multiply(
+                    MatMut::from_row_major_slice_mut(weight, count, output),
+                    Accum::Replace,
+                    x.subrows(index * share, count),
+                    grads,
+                    T::ONE,
+                );
+            });
+            ParameterGrads {
+                weight,
+                bias: column_sums(grad, output),
+            }
+        },
+    )
 }
 
 /// `∂b = Σ ∂`, each thread its columns.
-pub(super) fn column_sums<T: Real>(rows: &[T], dim: usize) -> Vec<T> {
+fn column_sums<T: Real>(rows: &[T], dim: usize) -> Vec<T> {
     let share = dim
         .div_ceil(tasks(rows.len() * LANES))
         .next_multiple_of(LANES);

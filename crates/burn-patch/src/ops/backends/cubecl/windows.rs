@@ -11,6 +11,7 @@ use cubecl::std::FastDivmod;
 use cubecl::{CubeDim, calculate_cube_count_elemwise};
 
 use crate::grid::PatchGrid;
+use crate::ops::composed;
 
 /// The grid's geometry in a kernel, vertical and horizontal.
 #[derive(CubeLaunch, CubeType)]
@@ -37,9 +38,9 @@ fn geometry(grid: &PatchGrid) -> GeometryLaunch {
 
 /// `[batch, channels, height, width]` → `[batch, tokens, channels·kh·kw]`.
 pub(super) fn gather(images: CubeTensor, grid: &PatchGrid) -> CubeTensor {
-    let [batch, channels, ..] = images.shape().dims::<4>();
+    let [_, channels, ..] = images.shape().dims::<4>();
     let [kh, kw] = grid.window.kernel;
-    let shape = Shape::new([batch, grid.tokens(), channels * kh * kw]);
+    let shape = composed::windows_shape(&images.shape(), grid);
     let axes = [grid.rows, grid.cols, channels, kh];
     let launch = Launch::new(&images, shape, kw);
     gather_kernel::launch(
@@ -58,11 +59,8 @@ pub(super) fn gather(images: CubeTensor, grid: &PatchGrid) -> CubeTensor {
 
 /// `[batch, tokens, channels·kh·kw]` → `[batch, channels, height, width]`.
 pub(super) fn fold(windows: CubeTensor, grid: &PatchGrid) -> CubeTensor {
-    let [batch, _, values] = windows.shape().dims::<3>();
-    let [kh, kw] = grid.window.kernel;
-    let [height, width] = grid.size;
-    let channels = values / (kh * kw);
-    let shape = Shape::new([batch, channels, height, width]);
+    let shape = composed::images_shape(&windows.shape(), grid);
+    let [_, channels, height, width] = shape.dims();
     let launch = Launch::new(&windows, shape, 1);
     fold_kernel::launch(
         &launch.output.client,
