@@ -33,6 +33,7 @@ mod resnet_v2_block;
 mod router;
 mod saliency;
 mod sampling;
+mod selection;
 mod signal;
 mod spectral;
 mod std_conv;
@@ -70,13 +71,12 @@ pub use normalization::Normalization;
 pub use overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig, OverlapPreset};
 pub use patch_norm::PatchNorm;
 pub use pyramid::{PyramidLevel, PyramidPatchEmbed, PyramidPatchEmbedConfig, PyramidPreset};
-pub use quadtree::{
-    QuadtreePatchEmbed, QuadtreePatchEmbedConfig, QuadtreePreset, Selection, Shrink,
-};
+pub use quadtree::{QuadtreePatchEmbed, QuadtreePatchEmbedConfig, QuadtreePreset, Shrink};
 pub use resnet_v2::{ResNetV2, ResNetV2Config};
 pub use resnet_v2_block::{Bottleneck, ResNetStage, ResNetStem, Shortcut, StemPool};
 pub use router::{Decay, Router, Routing, TemperatureSchedule};
 pub use saliency::Saliency;
+pub use selection::Selection;
 pub use signal::{SignalPatchEmbed, SignalPatchEmbedConfig};
 pub use spectral::wavelet::Wavelet;
 pub use spectral::{FeatureStatistics, FourierBand, HighBand, Spectrum};
