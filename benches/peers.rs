@@ -15,6 +15,9 @@ mod gradients;
 #[cfg(feature = "tch")]
 #[path = "peers/libtorch.rs"]
 mod libtorch;
+#[cfg(feature = "tch")]
+#[path = "common/raw_tch.rs"]
+mod raw_tch;
 
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;

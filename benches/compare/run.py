@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Ours against PyTorch + timm, pair by pair, several rounds; prints the table of ratios.
+"""Ours against PyTorch + timm, or raw LibTorch, pair by pair, several rounds; prints the table of ratios.
 
 Needs torch==2.9.0 and timm, and an idle machine: OpenMP's waiting threads spin.
     benches/compare/run.py [--backend NAME,..] [--json FILE] [--record FILE] [--plot FILE] [--rounds N]
-                           [--threads N] [--only TEXT]
+                           [--threads N] [--only TEXT] [--peer raw-tch]
 `--plot` needs matplotlib. Backends other than flex and ndarray are built with their cargo feature; PyTorch
-runs on the GPU where the backend does.
+runs on the GPU where the backend does. `--peer raw-tch` puts LibTorch's own calls, in a process of ours, in
+PyTorch's place: projections on the CPU, for `--backend tch`.
 """
 
 import argparse
@@ -72,6 +73,7 @@ FEATURES = {"wgpu": "wgpu", "cuda": "cuda", "tch": "tch", "tch-cuda": "tch"}
 # What only backends on the CPU have a door for.
 CPU_ONLY = ("linear-gradients", "overlap-gradients")
 ON_GPU = ("wgpu", "cuda", "tch-cuda")
+RAW = "raw-tch"
 
 
 def build(backends):
@@ -93,11 +95,15 @@ def compare(args, worker, backend):
     threads = str(args.threads)
     env = {"RAYON_NUM_THREADS": threads, "OMP_NUM_THREADS": threads, **KEEP_PAGES}
     ours = Worker([worker, backend], env)
-    peer_script = ROOT / "benches/compare/torch_worker.py"
-    peer = Worker([sys.executable, peer_script, threads, torch_device(backend)], env)
+    if args.peer == RAW:
+        peer = Worker([worker, RAW], env)
+    else:
+        peer_script = ROOT / "benches/compare/torch_worker.py"
+        peer = Worker([sys.executable, peer_script, threads, torch_device(backend)], env)
     rows = []
     for case, (title, iterations) in CASES.items():
-        if args.only not in case or (case in CPU_ONLY and backend in ON_GPU):
+        projection = case.startswith(("linear-", "overlap-"))
+        if args.only not in case or (case in CPU_ONLY and backend in ON_GPU) or (args.peer == RAW and not projection):
             continue
         pairs = []
         for turn in range(args.rounds):
@@ -112,11 +118,15 @@ def compare(args, worker, backend):
             "ratio": statistics.median(ratios), "lowest": ratios[0], "highest": ratios[-1],
         }
         rows.append(row)
-        print(f"{backend:<8} {title:<46} ours {row['ours_ms']:8.2f} ms  PyTorch {row['peer_ms']:8.2f} ms  "
+        print(f"{backend:<8} {title:<46} ours {row['ours_ms']:8.2f} ms  {peer_name(args)} {row['peer_ms']:8.2f} ms  "
               f"ratio {row['ratio']:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
     ours.stop()
     peer.stop()
     return rows
+
+
+def peer_name(args):
+    return "raw tch" if args.peer == RAW else "PyTorch"
 
 
 def main():
@@ -128,37 +138,43 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--backend", default="flex", help="one or more, with commas")
     parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--peer", choices=["pytorch", RAW], default="pytorch")
     args = parser.parse_args()
     backends = args.backend.split(",")
     unknown = [name for name in backends if name not in ("flex", "ndarray", *FEATURES)]
     if unknown:
         parser.error(f"unknown backend {unknown[0]}; expected flex, ndarray, {', '.join(FEATURES)}")
 
-    worker = build(backends)
+    worker = build(backends + ["tch"] if args.peer == RAW else backends)
     rows = [row for backend in backends for row in compare(args, worker, backend)]
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
     if args.record:
         pathlib.Path(args.record).write_text(record(args, backends, rows))
     if args.plot:
-        plot(args.plot, rows)
+        plot(args.plot, rows, peer_name(args))
 
 
 def record(args, backends, rows):
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    import timm
-    import torch
-    gpu = f"; {torch.cuda.get_device_name()}" if any(torch_device(name) == "cuda" for name in backends) else ""
+    name, gpu = peer_name(args), ""
+    peer = name
+    if args.peer != RAW:
+        import timm
+        import torch
+        peer = f"PyTorch {torch.__version__} + timm {timm.__version__}"
+        if any(torch_device(backend) == "cuda" for backend in backends):
+            gpu = f"; {torch.cuda.get_device_name()}"
     lines = [
-        f"# {', '.join(backends)} against PyTorch {torch.__version__} + timm {timm.__version__}, {datetime.date.today()}",
+        f"# {', '.join(backends)} against {peer}, {datetime.date.today()}",
         "",
         f"{machine()}{gpu}; {args.threads} threads on both sides; commit {commit}; f32; input 8×3×224×224 unless",
-        f"said; {args.rounds} rounds in turn, the median of each round's iterations; ratio ours / PyTorch, its",
-        "median and its range over the rounds. Where PyTorch has two ways (convolution, linear), the faster counts.",
+        f"said; {args.rounds} rounds in turn, the median of each round's iterations; ratio ours / {name}, its",
+        f"median and its range over the rounds. Where {name} has two ways (convolution, linear), the faster counts.",
     ]
     for backend in backends:
-        lines += ["", f"## {backend}", "", "| work | ours, ms | PyTorch, ms | ratio | lowest to highest |", "|---|---|---|---|---|"]
+        lines += ["", f"## {backend}", "", f"| work | ours, ms | {name}, ms | ratio | lowest to highest |", "|---|---|---|---|---|"]
         lines += [
             f"| {row['title']} | {row['ours_ms']:.2f} | {row['peer_ms']:.2f} | {row['ratio']:.2f} "
             f"| {row['lowest']:.2f} to {row['highest']:.2f} |"
@@ -167,8 +183,8 @@ def record(args, backends, rows):
     return "\n".join(lines) + "\n"
 
 
-def plot(path, rows):
-    """Ratios as bars with their range; shorter is faster, the line is PyTorch."""
+def plot(path, rows, peer):
+    """Ratios as bars with their range; shorter is faster, the line is the peer."""
     import matplotlib
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -182,7 +198,7 @@ def plot(path, rows):
     axes.barh(labels, ratios, xerr=[below, above], color=colours, height=0.62,
               error_kw={"ecolor": "#333333", "capsize": 2, "linewidth": 0.9})
     axes.axvline(1, color="#333333", linewidth=1.2)
-    axes.set_xlabel("time relative to PyTorch, median and range of the rounds\nleft of the line is faster")
+    axes.set_xlabel(f"time relative to {peer}, median and range of the rounds\nleft of the line is faster")
     axes.margins(y=0.01)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)
