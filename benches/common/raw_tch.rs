@@ -6,8 +6,8 @@ const INPUTS: usize = 4;
 
 pub(crate) struct Raw {
     pub(crate) images: Vec<Tensor>,
-    pub(crate) weight: Tensor,
-    pub(crate) bias: Tensor,
+    weight: Tensor,
+    bias: Tensor,
     stride: i64,
     padding: i64,
 }
@@ -54,9 +54,15 @@ impl Raw {
             .linear(&matrix, Some(&self.bias))
     }
 
-    /// Gradients of weight and bias.
-    pub(crate) fn gradients(&self, loss: Tensor) -> Vec<Tensor> {
-        Tensor::run_backward(&[loss], &[&self.weight, &self.bias], false, false)
+    /// Gradients of weight and bias for the sum of the tokens.
+    pub(crate) fn sum_gradients(&self, tokens: &Tensor) -> Vec<Tensor> {
+        let leaves = [&self.weight, &self.bias];
+        Tensor::run_backward(&[tokens.sum(Kind::Float)], &leaves, false, false)
+    }
+
+    /// Gradients of weight and bias for a given gradient of the tokens: tch's tape starts at a number only.
+    pub(crate) fn gradients(&self, tokens: &Tensor, grad: &Tensor) -> Vec<Tensor> {
+        self.sum_gradients(&(tokens * grad))
     }
 }
 

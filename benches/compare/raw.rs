@@ -3,14 +3,14 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::raw_tch::{Raw, random};
 use crate::{BATCH, DIM, OVERLAP_DIM, PATCH, SIDE, Step};
 
 type Way = fn(&Raw, &Tensor) -> Tensor;
 
-/// One step for each way that LibTorch has; tokens are contiguous, as ours are.
+/// One step for each way that LibTorch has. The convolution's tokens are a view of its map, as ours are.
 pub(crate) fn steps(name: &str) -> Vec<Step> {
     let images = [BATCH, 3, SIDE, SIDE];
     let (window, dim, work) = match name.split_once('-') {
@@ -19,7 +19,7 @@ pub(crate) fn steps(name: &str) -> Vec<Step> {
         _ => panic!("raw LibTorch has no case {name}"),
     };
     let raw = Rc::new(Raw::new(images, window, dim));
-    let mut ways: Vec<Way> = vec![|raw, images| raw.convolve(images).contiguous()];
+    let mut ways: Vec<Way> = vec![Raw::convolve];
     if raw.tiles() {
         ways.push(Raw::multiply);
     }
@@ -34,13 +34,12 @@ fn step(raw: Rc<Raw>, way: Way, work: &str) -> Step {
             drop(black_box(tch::no_grad(|| way(raw, images))));
         }),
         "sum-backward" => in_turn(raw, move |raw, images| {
-            drop(black_box(raw.gradients(way(raw, images).sum(Kind::Float))));
+            drop(black_box(raw.sum_gradients(&way(raw, images))));
         }),
         "gradients" => {
             let grad = random(&way(&raw, &raw.images[0]).size());
-            // tch's tape starts at a number only.
             in_turn(raw, move |raw, images| {
-                black_box(raw.gradients((way(raw, images) * &grad).sum(Kind::Float)));
+                drop(black_box(raw.gradients(&way(raw, images), &grad)));
             })
         }
         other => panic!("raw LibTorch has no work {other}"),

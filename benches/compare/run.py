@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Ours against PyTorch + timm, or raw LibTorch, pair by pair, several rounds; prints the table of ratios.
 
-Needs torch==2.9.0 and timm, and an idle machine: OpenMP's waiting threads spin.
+Needs torch==2.9.0 and timm (but for raw-tch), and an idle machine: OpenMP's waiting threads spin.
     benches/compare/run.py [--backend NAME,..] [--json FILE] [--record FILE] [--plot FILE] [--rounds N]
                            [--threads N] [--only TEXT] [--peer raw-tch]
 `--plot` needs matplotlib. Backends other than flex and ndarray are built with their cargo feature; PyTorch
@@ -112,7 +112,7 @@ def compare(args, worker, backend):
             pairs.append((times[ours], times[peer]))
         ratios = sorted(mine / theirs for mine, theirs in pairs)
         row = {
-            "backend": backend, "case": case, "title": title,
+            "backend": backend, "peer": args.peer, "case": case, "title": title,
             "ours_ms": statistics.median(mine for mine, _ in pairs),
             "peer_ms": statistics.median(theirs for _, theirs in pairs),
             "ratio": statistics.median(ratios), "lowest": ratios[0], "highest": ratios[-1],
@@ -145,7 +145,10 @@ def main():
     if unknown:
         parser.error(f"unknown backend {unknown[0]}; expected flex, ndarray, {', '.join(FEATURES)}")
 
-    worker = build(backends + ["tch"] if args.peer == RAW else backends)
+    if args.peer == RAW and backends != ["tch"]:
+        parser.error(f"{RAW} is a peer of tch alone")
+
+    worker = build(backends)
     rows = [row for backend in backends for row in compare(args, worker, backend)]
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")

@@ -1,4 +1,4 @@
-//! Our half of the comparison with PyTorch: reads `case iterations` lines, answers with the median
+//! Our half of the comparison, and raw LibTorch as a peer: reads `case iterations` lines, answers with the median
 //! milliseconds of an iteration. `benches/compare/run.py` drives it.
 
 #![allow(deprecated)] // NdArray is deprecated upstream and first-class here.

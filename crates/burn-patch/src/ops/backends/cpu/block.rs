@@ -11,9 +11,9 @@ use super::Real;
 const BLOCK_BYTES: usize = 768 * 1024;
 /// Bytes of gathered windows that all threads work on together: they fit the third-level cache.
 const SHARED_BYTES: usize = 4 * 1024 * 1024;
-/// Depth, in bytes, of one step of a product whose factors both lie across it. Where faer reads the right one in
-/// place, each value of the depth is another cache line, and a step's must stay in the first-level cache.
-const CROSSED_BYTES: usize = 512;
+/// Depth of one step of a product with a transposed left factor, where faer reads that factor in place: each value of
+/// the depth is another cache line, and a step's must stay in the first-level cache.
+const STEP: usize = 128;
 /// A product of fewer multiplications than this is one task; rayon leaves that to the calling thread.
 const PARALLEL_FROM: usize = 1 << 20;
 /// Rows of a product that are not worth dividing.
@@ -62,32 +62,45 @@ pub(super) fn blocks(range: Range<usize>, block: usize) -> impl Iterator<Item = 
 
 /// `out[m, n] (+)= factor·left[m, k]·right[k, n]` on the calling thread.
 pub(super) fn multiply<T: Real>(
-    mut out: MatMut<'_, T>,
+    out: MatMut<'_, T>,
     accum: Accum,
     left: MatRef<'_, T>,
     right: MatRef<'_, T>,
     factor: T,
 ) {
-    let crossed = left.col_stride() != 1 && right.row_stride() != 1;
-    let most = match crossed && reads_in_place() {
-        true => CROSSED_BYTES / size_of::<T>(),
+    let transposed = left.col_stride() != 1;
+    let step = match transposed && steps_pay() {
+        true => STEP,
         false => left.ncols(),
     };
-    let (mut left, mut right, mut accum) = (left, right, accum);
-    while left.ncols() > most {
-        let (step, rest) = left.split_at_col(most);
-        let (right_step, right_rest) = right.split_at_row(most);
-        matmul(out.rb_mut(), accum, step, right_step, factor, Par::Seq);
+    multiply_in_steps(out, accum, left, right, factor, step);
+}
+
+/// As [`multiply`], `step` of the depth at a time.
+fn multiply_in_steps<T: Real>(
+    mut out: MatMut<'_, T>,
+    mut accum: Accum,
+    mut left: MatRef<'_, T>,
+    mut right: MatRef<'_, T>,
+    factor: T,
+    step: usize,
+) {
+    while left.ncols() > step {
+        let (first, rest) = left.split_at_col(step);
+        let (right_first, right_rest) = right.split_at_row(step);
+        matmul(out.rb_mut(), accum, first, right_first, factor, Par::Seq);
         (left, right, accum) = (rest, right_rest, Accum::Add);
     }
     matmul(out, accum, left, right, factor, Par::Seq);
 }
 
-/// Whether faer 0.24 multiplies by its AVX2 kernel, which copies one factor only. With AVX-512 the shorter steps
-/// were not measured; elsewhere both factors are copied.
-fn reads_in_place() -> bool {
+/// Whether faer 0.24 multiplies by its AVX2 kernel, for which steps were measured to be faster. With AVX-512 they were
+/// not measured; without either, faer copies both factors first.
+fn steps_pay() -> bool {
     #[cfg(target_arch = "x86_64")]
-    return !std::arch::is_x86_feature_detected!("avx512f");
+    return !std::arch::is_x86_feature_detected!("avx512f")
+        && std::arch::is_x86_feature_detected!("avx2")
+        && std::arch::is_x86_feature_detected!("fma");
     #[cfg(not(target_arch = "x86_64"))]
     return false;
 }
@@ -117,5 +130,47 @@ pub(super) fn affine<T: Real>(out: &mut [T], left: &[T], right: MatRef<'_, T>, b
 pub(super) fn add<T: Real>(sum: &mut [T], values: &[T]) {
     for (sum, value) in sum.iter_mut().zip(values) {
         *sum += *value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `2·Aᵀ·B` of small integers, which `f64` holds exactly, replacing and added to what is there.
+    #[test]
+    fn steps_of_the_depth_add_up() {
+        let [rows, cols, depth] = [3, 2, 7];
+        let value = |index: usize| (index * 5 % 11) as f64 - 5.0;
+        let left: Vec<f64> = (0..depth * rows).map(value).collect();
+        let right: Vec<f64> = (0..depth * cols).map(|index| value(index + 3)).collect();
+        let product = |row: usize, col: usize| -> f64 {
+            let terms = (0..depth).map(|k| left[k * rows + row] * right[k * cols + col]);
+            2.0 * terms.sum::<f64>()
+        };
+        for (step, accum, before) in [
+            (1, Accum::Replace, f64::NAN),
+            (3, Accum::Replace, f64::NAN),
+            (7, Accum::Replace, f64::NAN),
+            (3, Accum::Add, 40.0),
+        ] {
+            let mut out = vec![before; rows * cols];
+            multiply_in_steps(
+                MatMut::from_row_major_slice_mut(&mut out, rows, cols),
+                accum,
+                MatRef::from_row_major_slice(&left, depth, rows).transpose(),
+                MatRef::from_row_major_slice(&right, depth, cols),
+                2.0,
+                step,
+            );
+            let kept = if before.is_nan() { 0.0 } else { before };
+            for (index, got) in out.iter().enumerate() {
+                assert_eq!(
+                    *got,
+                    kept + product(index / cols, index % cols),
+                    "step {step}"
+                );
+            }
+        }
     }
 }
