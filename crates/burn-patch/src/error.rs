@@ -1,8 +1,5 @@
 //! The one error type of this crate.
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
 /// Why a size, a configuration or a request does not fit.
 ///
 /// Sizes are `[height, width]` in pixels. Each variant names what was got and what was expected.

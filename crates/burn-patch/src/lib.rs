@@ -18,8 +18,7 @@
 //! features (`flex`, `ndarray`, `wgpu`, `tch`, `cuda`) say which backends are compiled in.
 #![warn(clippy::print_stdout)]
 
-extern crate alloc;
-
+mod catalogue;
 pub mod embed;
 pub mod grid;
 pub mod layers;
@@ -30,6 +29,7 @@ pub mod tokens;
 
 mod error;
 
+pub use catalogue::CatalogueEntry;
 pub use error::Error;
 pub use tokens::Tokens;
 

@@ -13,8 +13,6 @@
 //! ```
 #![warn(clippy::print_stdout)]
 
-extern crate alloc;
-
 pub mod layers;
 
 mod error;

@@ -1,6 +1,5 @@
 //! The masked autoencoder.
 
-use alloc::vec::Vec;
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};

@@ -1,6 +1,5 @@
 //! The vision transformer.
 
-use alloc::vec::Vec;
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear};
@@ -346,7 +345,7 @@ fn with_prefix_valid(valid: Tensor<2, Bool>, prefix: usize) -> Tensor<2, Bool> {
         0 => valid,
         _ => {
             let always = Tensor::<2>::ones([batch, prefix], &valid.device()).greater_elem(0.5);
-            Tensor::cat(alloc::vec![always, valid], 1)
+            Tensor::cat(vec![always, valid], 1)
         }
     }
 }

@@ -7,9 +7,10 @@ use burn::tensor::activation::{relu, tanh};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
-use super::sampling::{place_dtype, sample_bilinear};
-use super::{PatchEmbed, PatchNorm, expect_layout};
+use crate::embed::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
+use crate::embed::parts::patch_norm::PatchNorm;
+use crate::embed::parts::sampling::{place_dtype, sample_bilinear};
+use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, nonzero};
 use crate::layers::{apply, layer_norm, normalize};
 use crate::ops::{gather_rows, gelu, linear};

@@ -6,8 +6,10 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, LayerNorm};
 use burn::tensor::{Device, Int, Tensor};
 
-use super::projection::project_filled;
-use super::{Normalization, PatchEmbed, PatchNorm, expect_layout_of};
+use crate::embed::parts::normalization::Normalization;
+use crate::embed::parts::patch_norm::PatchNorm;
+use crate::embed::parts::projection::project_filled;
+use crate::embed::patch_embed::{PatchEmbed, expect_layout_of};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::ops::{Images, PixelOrder};
 use crate::{Error, Tokens};
@@ -81,7 +83,7 @@ pub struct LinearPatchEmbed {
     #[module(skip)]
     remainder: Remainder,
     #[module(skip)]
-    pub(super) patch_norm: PatchNorm,
+    pub(crate) patch_norm: PatchNorm,
 }
 
 impl LinearPatchEmbedConfig {
@@ -165,7 +167,7 @@ impl LinearPatchEmbed {
         }
     }
 
-    pub(super) fn window(&self) -> Window {
+    pub(crate) fn window(&self) -> Window {
         Window::patch(self.proj.kernel_size, self.remainder)
     }
 

@@ -1,181 +1,50 @@
-//! Images to tokens: one file per variant, and the catalogue of them all.
+//! Images to tokens: one file or folder per variant, and the catalogue of them all.
 
-mod backbone;
+mod adaptive;
 mod catalogue;
-mod conv_norm;
 mod conv_stem;
-mod conv_stem_preset;
-mod crop;
-mod dct;
 mod deformable;
-mod downsample;
-mod flat_order;
-mod forest;
-mod fourier;
-mod gated;
-mod global_filter;
 mod hybrid;
-mod inflation;
-mod layers;
 mod linear;
-mod merging;
 mod multires;
-mod normalization;
 mod overlap;
-mod patch_norm;
-mod pick;
-mod projection;
+mod parts;
+mod patch_embed;
+mod patchify;
 mod pyramid;
-mod quadtree;
-mod regions;
-mod resnet_v2;
-mod resnet_v2_block;
-mod router;
-mod saliency;
-mod sampling;
-mod selection;
 mod signal;
 mod spectral;
-mod std_conv;
-mod steps;
 mod t2t;
-mod t2t_block;
 mod tubelet;
-mod wavelet;
 
-use burn::tensor::{Int, Tensor};
-
-pub use backbone::{AnyBackbone, AnyBackboneConfig, Backbone, ConvNextStem, ConvNextStemConfig};
-pub use catalogue::{AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, EmbeddingInfo};
-pub use conv_norm::{ConvNorm, ConvStep};
-pub use conv_stem::{ConvStemPatchEmbed, ConvStemPatchEmbedConfig, StemActivation, StemEnd};
-pub use conv_stem_preset::ConvStemPreset;
-pub use crop::{CropBox, random_crops};
-pub use dct::{DctLayout, DctPatchEmbed, DctPatchEmbedConfig, DctPreset, Frequencies};
-pub use deformable::{
-    BoxCoder, DeformablePatchEmbed, DeformablePatchEmbedConfig, DeformablePreset,
+pub use adaptive::{
+    Decay, QuadtreePreset, RoutedTokens, Router, Routing, Saliency, Selection, Shrink,
+    TemperatureSchedule,
 };
-pub use downsample::{
-    ConvBatchNorm, ConvNextDownsample, Downsample, DownsampleConfig, DownsampleKind,
+pub use catalogue::*;
+pub use conv_stem::{ConvStemPreset, StemActivation, StemEnd};
+pub use deformable::{BoxCoder, DeformablePreset};
+pub use hybrid::{
+    AnyBackbone, AnyBackboneConfig, Backbone, Bottleneck, ConvNextStem, ConvNextStemConfig,
+    HybridPatchEmbed, HybridPreset, ResNetStage, ResNetStem, ResNetV2, ResNetV2Config, Shortcut,
+    StemPool, WeightStandardization,
 };
-pub use flat_order::{FlatOrder, patchify, unpatchify};
-pub use fourier::{Bands, FourierPatchEmbed, FourierPatchEmbedConfig};
-pub use gated::{GatedPatchEmbed, GatedPatchEmbedConfig, RoutedTokens};
-pub use global_filter::{GlobalFilter, GlobalFilterConfig};
-pub use hybrid::{AnyHybridPatchEmbed, HybridPatchEmbed, HybridPatchEmbedConfig, HybridPreset};
-pub use inflation::Inflation;
-pub use linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
-pub use merging::{MergeOrder, PatchMerging, PatchMergingConfig};
-pub use multires::{MultiresPatchEmbed, MultiresPatchEmbedConfig};
-pub use normalization::Normalization;
-pub use overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig, OverlapPreset};
-pub use patch_norm::PatchNorm;
-pub use pyramid::{PyramidLevel, PyramidPatchEmbed, PyramidPatchEmbedConfig, PyramidPreset};
-pub use quadtree::{QuadtreePatchEmbed, QuadtreePatchEmbedConfig, QuadtreePreset, Shrink};
-pub use resnet_v2::{ResNetV2, ResNetV2Config};
-pub use resnet_v2_block::{Bottleneck, ResNetStage, ResNetStem, Shortcut, StemPool};
-pub use router::{Decay, Router, Routing, TemperatureSchedule};
-pub use saliency::Saliency;
-pub use selection::Selection;
+pub use multires::{CropBox, random_crops};
+pub use overlap::OverlapPreset;
+pub use parts::{ConvNorm, ConvStep, Normalization, PatchNorm};
+pub use patch_embed::PatchEmbed;
+pub use patchify::{FlatOrder, patchify, unpatchify};
+pub use pyramid::{
+    ConvBatchNorm, ConvNextDownsample, Downsample, DownsampleConfig, DownsampleKind, MergeOrder,
+    PatchMerging, PatchMergingConfig, PyramidLevel, PyramidPreset,
+};
 pub use signal::{SignalPatchEmbed, SignalPatchEmbedConfig};
-pub use spectral::wavelet::Wavelet;
-pub use spectral::{FeatureStatistics, FourierBand, HighBand, Spectrum};
-pub use std_conv::WeightStandardization;
-pub use t2t::{SoftSplit, T2tPatchEmbed, T2tPatchEmbedConfig, T2tPreset};
-pub use t2t_block::{
-    T2tAttention, T2tBlock, T2tBlockKind, T2tMlp, TokenPerformer, TokenTransformer,
+pub use spectral::{
+    Bands, DctLayout, DctPreset, FeatureStatistics, FourierBand, Frequencies, GlobalFilter,
+    GlobalFilterConfig, HighBand, Spectrum, Wavelet, WaveletDomain,
 };
-pub use tubelet::{TubeletPatchEmbed, TubeletPatchEmbedConfig, TubeletPreset};
-pub use wavelet::{WaveletDomain, WaveletPatchEmbed, WaveletPatchEmbedConfig};
-
-use crate::grid::PatchGrid;
-use crate::ops::{Images, PixelOrder};
-use crate::{Error, Tokens};
-
-/// A module that turns images `[batch, channels, height, width]` into tokens. It adds no positions.
-pub trait PatchEmbed {
-    /// Channels of the images.
-    fn channels(&self) -> usize;
-
-    /// Width of the embeddings.
-    fn dim(&self) -> usize;
-
-    /// The grid that [`forward`](Self::forward) gives for images of `size` (`[height, width]` in
-    /// pixels), without running it. Where tokens [lie off the grid](Self::keeps_grid), it is the finest grid
-    /// that they may take their places from.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot embed such images.
-    fn layout(&self, size: [usize; 2]) -> Result<PatchGrid, Error>;
-
-    /// How many tokens [`forward`](Self::forward) gives per image of `size`, padding included.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`layout`](Self::layout).
-    fn tokens(&self, size: [usize; 2]) -> Result<usize, Error> {
-        Ok(self.layout(size)?.tokens())
-    }
-
-    /// Whether there is one token per cell of the grid, in row-major order, whatever the image: a feature map,
-    /// which an MAE can mask and restore.
-    fn keeps_grid(&self) -> bool {
-        true
-    }
-
-    /// Embeds images.
-    ///
-    /// # Panics
-    ///
-    /// With the text of [`layout`](Self::layout)'s error, or if the channels differ.
-    fn forward(&self, images: Tensor<4>) -> Tokens;
-
-    /// Embeds what a decoder gives: bytes, or other integers, in `order`. They are taken as the numbers that they
-    /// are, `0..255`: the embedding must expect those, as after `fold_normalization` with
-    /// [`Normalization::for_bytes`].
-    ///
-    /// A variant that can, reads the bytes without making pictures of floats.
-    ///
-    /// # Panics
-    ///
-    /// As [`forward`](Self::forward).
-    fn forward_bytes(&self, bytes: Tensor<4, Int>, order: PixelOrder) -> Tokens {
-        let device = bytes.device();
-        let dtype = Tensor::<1>::empty([0], &device).dtype();
-        self.forward(Images::Bytes(bytes, order).into_floats(dtype))
-    }
-
-    /// Embeds only the cells `[batch, kept]` of the grid, or, off the grid, the tokens of that index.
-    ///
-    /// The same tokens as `forward(images).select(cells)`; a variant that can, projects those alone.
-    ///
-    /// # Panics
-    ///
-    /// As [`forward`](Self::forward).
-    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
-        self.forward(images).select(cells)
-    }
-}
-
-/// The layout of `images`, or a panic with the error's text.
-fn expect_layout(embed: &impl PatchEmbed, images: &Tensor<4>) -> PatchGrid {
-    expect_layout_of(embed, images.dims())
-}
-
-/// The layout of images `[batch, channels, height, width]`, or a panic with the error's text.
-fn expect_layout_of(
-    embed: &impl PatchEmbed,
-    [_, channels, height, width]: [usize; 4],
-) -> PatchGrid {
-    check_channels(embed.channels(), channels)
-        .and_then(|()| embed.layout([height, width]))
-        .unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn check_channels(expected: usize, got: usize) -> Result<(), Error> {
-    if expected != got {
-        return Err(Error::Channels { expected, got });
-    }
-    Ok(())
-}
+pub use t2t::{
+    SoftSplit, T2tAttention, T2tBlock, T2tBlockKind, T2tMlp, T2tPreset, TokenPerformer,
+    TokenTransformer,
+};
+pub use tubelet::{Inflation, TubeletPreset};

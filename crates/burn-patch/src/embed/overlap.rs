@@ -7,8 +7,10 @@ use burn::nn::{Initializer, LayerNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::projection::project_filled;
-use super::{Normalization, PatchEmbed, PatchNorm, expect_layout_of};
+use crate::embed::parts::normalization::Normalization;
+use crate::embed::parts::patch_norm::PatchNorm;
+use crate::embed::parts::projection::project_filled;
+use crate::embed::patch_embed::{PatchEmbed, expect_layout_of};
 use crate::grid::{PatchGrid, Window, nonzero};
 use crate::layers::apply;
 use crate::ops::{Images, PixelOrder};
@@ -221,7 +223,7 @@ impl OverlapPatchEmbed {
         }
     }
 
-    pub(super) fn window(&self) -> Window {
+    pub(crate) fn window(&self) -> Window {
         self.window
     }
 

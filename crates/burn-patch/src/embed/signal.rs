@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::conv::{Conv1d, Conv1dConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::check_channels;
+use crate::embed::patch_embed::check_channels;
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::ops::project_patches;
 use crate::{Error, Tokens};

@@ -1,8 +1,8 @@
 //! The operations that carry every embedding, and where each backend implements them.
 //!
-//! [`functions`] are what modules call; [`PatchOps`], [`LayerOps`] and their gradients, [`PatchGrads`] and
-//! [`LayerGrads`], are what a backend may override;
-//! [`backends`] is the only place that names one.
+//! The functions are what modules call. The traits [`PatchOps`] and [`LayerOps`], and [`PatchGrads`] and
+//! [`LayerGrads`] for their gradients, are what a backend may override. Apart from the lists of backends that Burn's
+//! `backend_extension` wants above those traits, only [`backends`] names one.
 
 #![allow(deprecated)] // NdArray and LibTorch are deprecated upstream and first-class here.
 #![cfg_attr(
@@ -11,16 +11,14 @@
 )]
 
 pub mod backends;
-pub mod functions;
+pub mod layer;
+pub mod patch;
 
-mod composed;
-mod composed_layers;
-mod layer_ops;
-mod patch_ops;
+mod gather_rows;
 
-pub use functions::{
-    Images, PixelOrder, attention, fold_windows, gather_rows, gelu, layer_norm, linear,
-    overlap_add, patch_windows, project_cells, project_patches, project_pixels,
+pub use gather_rows::gather_rows;
+pub use layer::{LayerGrads, LayerOps, NormGrads, attention, gelu, layer_norm, linear};
+pub use patch::{
+    Bias, Cells, Fill, Images, ParameterGrads, PatchGrads, PatchOps, PixelOrder, Pixels, Projected,
+    fold_windows, overlap_add, patch_windows, project_cells, project_patches, project_pixels,
 };
-pub use layer_ops::{LayerGrads, LayerOps, NormGrads};
-pub use patch_ops::{Bias, Cells, Fill, ParameterGrads, PatchGrads, PatchOps, Pixels, Projected};

@@ -5,10 +5,10 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
-use super::add;
-use super::place::{cell_coordinates, interpolate};
 use crate::grid::nonzero;
 use crate::ops::gather_rows;
+use crate::position::add::add;
+use crate::position::place::{cell_coordinates, interpolate};
 use crate::{Error, Tokens};
 
 /// Configuration of [`LearnedPosition`].
@@ -184,7 +184,7 @@ mod tests {
             let cells = Tensor::<1, burn::tensor::Int>::from_ints(cells, &device);
             table.clone().select(1, cells).mean_dim(1)
         };
-        let want = Tensor::cat(alloc::vec![rows(&[0, 1, 3, 4]), rows(&[2])], 0);
+        let want = Tensor::cat(vec![rows(&[0, 1, 3, 4]), rows(&[2])], 0);
         position
             .forward(moved)
             .into_embeddings()
@@ -218,7 +218,7 @@ mod tests {
         let table = position.pos_embed.val();
         let zeros = Tensor::zeros([1, 2, 4], &device);
         let [class, patches] = [table.clone().slice_dim(1, ..1), table.slice_dim(1, 1..)];
-        let want = Tensor::cat(alloc::vec![class, zeros, patches], 1);
+        let want = Tensor::cat(vec![class, zeros, patches], 1);
         got.into_data().assert_eq(&want.into_data(), true);
     }
 

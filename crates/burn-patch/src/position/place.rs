@@ -7,7 +7,7 @@ use crate::ops::gather_rows;
 
 /// Row and column of each patch token's centre, `[1 or batch, tokens, 1]` each: whole numbers on the grid, 0 at
 /// the centre of the first cell.
-pub(super) fn cell_coordinates(tokens: &Tokens) -> [Tensor<3>; 2] {
+pub(crate) fn cell_coordinates(tokens: &Tokens) -> [Tensor<3>; 2] {
     let boxes = tokens.boxes_px().cast(DType::F32);
     let window = tokens.grid().window;
     [0, 1].map(|axis| {
@@ -18,7 +18,7 @@ pub(super) fn cell_coordinates(tokens: &Tokens) -> [Tensor<3>; 2] {
 }
 
 /// Rows of `table` (`[1, rows·cols, dim]`) at fractional `places`, bilinearly, the border repeated outside.
-pub(super) fn interpolate(
+pub(crate) fn interpolate(
     table: Tensor<3>,
     [rows, cols]: [usize; 2],
     places: [Tensor<3>; 2],
@@ -82,7 +82,7 @@ mod tests {
             [places([0.5, 0.0, 7.0]), places([1.0, -2.0, 2.0])],
         );
         let row = |cell: usize| table.clone().slice_dim(1, cell..cell + 1);
-        let want = Tensor::cat(alloc::vec![(row(1) + row(4)) / 2.0, row(0), row(5)], 1);
+        let want = Tensor::cat(vec![(row(1) + row(4)) / 2.0, row(0), row(5)], 1);
         got.into_data().assert_approx_eq(
             &want.into_data(),
             burn::tensor::Tolerance::<f32>::rel_abs(1e-5, 1e-6),

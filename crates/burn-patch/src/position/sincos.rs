@@ -1,15 +1,14 @@
 //! Fixed two-dimensional sine-cosine positions.
 
-use alloc::vec::Vec;
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::add;
-use super::place::cell_coordinates;
 use crate::grid::nonzero;
 use crate::ops::gather_rows;
+use crate::position::add::add;
+use crate::position::place::cell_coordinates;
 use crate::{Error, Tokens};
 
 /// Which library's arrangement: order of the axes, of sine and cosine, and spacing of the frequencies.

@@ -1,110 +1,37 @@
-//! Every reducer in one list: a new one is one file and one line here.
+//! Every reducer in one list: a new one is a file, its `mod` line and a line here.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
+use burn::tensor::Tensor;
 
-use super::Reduce;
-use super::patch_merger::{PatchMerger, PatchMergerConfig};
-use super::query_pool::{QueryPool, QueryPoolConfig};
-use super::slot_attention::{SlotAttention, SlotAttentionConfig};
-use super::token_learner::{TokenLearner, TokenLearnerConfig};
-use super::token_learner_v1::{TokenLearnerV1, TokenLearnerV1Config};
-use crate::{Error, Tokens};
-
-/// A line of the catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReducerInfo {
-    /// What command lines and reports call it.
-    pub name: &'static str,
-    /// What it does, in a few words.
-    pub summary: &'static str,
-}
-
-macro_rules! catalogue {
-    ($($name:literal => $variant:ident($config:ident, $module:ident), $summary:literal;)*) => {
-        /// Every reducer.
-        pub const REDUCERS: &[ReducerInfo] =
-            &[$(ReducerInfo { name: $name, summary: $summary }),*];
-
-        /// Configuration of a reducer chosen at run time.
-        #[derive(Debug, Clone, Serialize, Deserialize)]
-        pub enum AnyReduceConfig {
-            $(#[doc = $summary] $variant($config),)*
-        }
-
-        /// A reducer chosen at run time.
-        #[derive(Module, Debug)]
-        #[allow(clippy::large_enum_variant)] // one per model; a box would be no Module
-        pub enum AnyReduce {
-            $(#[doc = $summary] $variant($module),)*
-        }
-
-        impl AnyReduceConfig {
-            /// The reducer called `name` with its usual settings, to `tokens` tokens of width `dim`; none if
-            /// [`REDUCERS`] has no such name.
-            pub fn for_tokens(name: &str, tokens: usize, dim: usize) -> Option<Self> {
-                match name {
-                    $($name => Some(Self::$variant($config::for_tokens(tokens, dim))),)*
-                    _ => None,
-                }
-            }
-
-            /// Builds the module.
-            ///
-            /// # Errors
-            ///
-            /// Those of the variant.
-            pub fn try_init(&self, device: &Device) -> Result<AnyReduce, Error> {
-                match self {
-                    $(Self::$variant(config) => config.try_init(device).map(AnyReduce::$variant),)*
-                }
-            }
-
-            /// Builds the module.
-            ///
-            /// # Panics
-            ///
-            /// With the text of [`try_init`](Self::try_init)'s error.
-            pub fn init(&self, device: &Device) -> AnyReduce {
-                self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
-            }
-        }
-
-        impl Reduce for AnyReduce {
-            fn dim(&self) -> usize {
-                match self { $(Self::$variant(reduce) => reduce.dim(),)* }
-            }
-
-            fn output_dim(&self) -> usize {
-                match self { $(Self::$variant(reduce) => reduce.output_dim(),)* }
-            }
-
-            fn tokens(&self) -> usize {
-                match self { $(Self::$variant(reduce) => reduce.tokens(),)* }
-            }
-
-            fn needs_grid(&self) -> bool {
-                match self { $(Self::$variant(reduce) => reduce.needs_grid(),)* }
-            }
-
-            fn forward_with_weights(&self, tokens: Tokens) -> (Tokens, Tensor<3>) {
-                match self { $(Self::$variant(reduce) => reduce.forward_with_weights(tokens),)* }
-            }
-        }
-    };
-}
+use crate::Tokens;
+use crate::catalogue::catalogue;
+use crate::reduce::pool::token_pool::TokenPool;
 
 catalogue! {
-    "query-pool" => QueryPool(QueryPoolConfig, QueryPool),
+    /// Every reducer.
+    list REDUCERS;
+    /// Configuration of a reducer chosen at run time.
+    config AnyReduceConfig;
+    /// A reducer chosen at run time.
+    module AnyReduce;
+    /// The reducer called `name` with its usual settings, to `tokens` tokens of width `dim`; none if
+    /// [`REDUCERS`] has no such name.
+    named for_tokens(tokens: usize, dim: usize);
+    trait TokenPool {
+        fn dim(&self) -> usize;
+        fn output_dim(&self) -> usize;
+        fn tokens(&self) -> usize;
+        fn needs_grid(&self) -> bool;
+        fn forward_with_weights(&self, tokens: Tokens) -> (Tokens, Tensor<3>);
+    }
+    "query-pool" => pool: QueryPool(QueryPoolConfig, QueryPool),
         "learned queries, one softmax over the places each";
-    "token-learner" => TokenLearner(TokenLearnerConfig, TokenLearner),
+    "token-learner" => pool: TokenLearner(TokenLearnerConfig, TokenLearner),
         "weights by a perceptron and softmax (TokenLearner 1.1)";
-    "token-learner-v1" => TokenLearnerV1(TokenLearnerV1Config, TokenLearnerV1),
+    "token-learner-v1" => pool: TokenLearnerV1(TokenLearnerV1Config, TokenLearnerV1),
         "weights by convolutions and sigmoid over the feature map (TokenLearner)";
-    "slot-attention" => SlotAttention(SlotAttentionConfig, SlotAttention),
+    "slot-attention" => pool: SlotAttention(SlotAttentionConfig, SlotAttention),
         "slots compete for places over three rounds (Slot Attention)";
-    "patch-merger" => PatchMerger(PatchMergerConfig, PatchMerger),
+    "patch-merger" => pool: PatchMerger(PatchMergerConfig, PatchMerger),
         "learned queries over normalised tokens in mid-encoder (PatchMerger)";
 }
 
@@ -112,7 +39,6 @@ catalogue! {
 mod tests {
     use super::*;
     use crate::grid::{Remainder, Window};
-    use alloc::vec;
     use burn::tensor::{Distribution, Int, Tolerance};
 
     const DIM: usize = 8;

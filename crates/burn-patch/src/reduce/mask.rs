@@ -1,7 +1,5 @@
 //! MAE's random masking.
 
-use alloc::vec;
-use alloc::vec::Vec;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, RngExt};
 

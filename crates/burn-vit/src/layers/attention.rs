@@ -110,7 +110,7 @@ mod tests {
         let attention = AttentionConfig::new(8, 2).try_init(&device).unwrap();
         let short = Tensor::random([1, 3, 8], Distribution::Default, &device);
         let noise = Tensor::random([1, 2, 8], Distribution::Default, &device);
-        let padded = Tensor::cat(alloc::vec![short.clone(), noise], 1);
+        let padded = Tensor::cat(vec![short.clone(), noise], 1);
         let valid = Tensor::from_bool([[true, true, true, false, false]], &device);
         let with = attention.forward(padded, Some(valid)).slice_dim(1, ..3);
         let without = attention.forward(short, None);

@@ -81,7 +81,7 @@ mod tests {
             .forward(Tensor::ones([64, 3, 2], &device))
             .without_autodiff();
         let rows = out.into_data().try_to_vec_as::<f32>().unwrap();
-        let images: alloc::vec::Vec<&[f32]> = rows.chunks(6).collect();
+        let images: Vec<&[f32]> = rows.chunks(6).collect();
         assert!(
             images
                 .iter()

@@ -2,7 +2,8 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
-use super::{Folded, Spectrum, fold, transform};
+use crate::embed::spectral::spectrum::Spectrum;
+use crate::embed::spectral::transform::{Folded, fold, transform};
 use crate::ops::linear;
 
 /// Some frequencies and their projection.
@@ -11,7 +12,7 @@ pub struct FourierBand {
     /// The projection, weight `[channels·features, dim]`.
     pub proj: Linear,
     /// Real, then imaginary parts, `[2·frequencies, patch height·patch width]`; fixed, so not saved.
-    pub(in crate::embed) basis: Tensor<2>,
+    pub(crate) basis: Tensor<2>,
 }
 
 /// The high frequencies and what mixes them with the low ones.
@@ -25,7 +26,7 @@ pub struct HighBand {
 
 impl FourierBand {
     /// What the projection sees of windows `[batch, tokens, channels·values]`.
-    pub(in crate::embed) fn features(&self, windows: Tensor<3>, spectrum: Spectrum) -> Tensor<3> {
+    pub(crate) fn features(&self, windows: Tensor<3>, spectrum: Spectrum) -> Tensor<3> {
         let [batch, tokens, window] = windows.dims();
         let [parts, values] = self.basis.dims();
         let channels = window / values;
@@ -35,7 +36,7 @@ impl FourierBand {
         represented.reshape([batch, tokens, channels * features])
     }
 
-    pub(in crate::embed) fn project(&self, windows: Tensor<3>, spectrum: Spectrum) -> Tensor<3> {
+    pub(crate) fn project(&self, windows: Tensor<3>, spectrum: Spectrum) -> Tensor<3> {
         let bias = self.proj.bias.as_ref().map(|bias| bias.val());
         linear(
             self.features(windows, spectrum),
@@ -44,7 +45,7 @@ impl FourierBand {
         )
     }
 
-    pub(in crate::embed) fn folded(&self, patch: [usize; 2]) -> Folded {
+    pub(crate) fn folded(&self, patch: [usize; 2]) -> Folded {
         fold(&self.proj, None, &self.basis, patch)
     }
 }
@@ -56,7 +57,7 @@ impl HighBand {
         ((self.gate.val() * 0.5).tanh() + 1.0) * 0.5
     }
 
-    pub(in crate::embed) fn mix<const D: usize>(
+    pub(crate) fn mix<const D: usize>(
         &self,
         low: Tensor<D>,
         high: Tensor<D>,

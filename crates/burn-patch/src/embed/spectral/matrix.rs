@@ -1,20 +1,15 @@
-use alloc::vec::Vec;
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// A matrix on the host, row-major, in double precision.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::embed) struct Matrix {
+pub(crate) struct Matrix {
     rows: usize,
     cols: usize,
     values: Vec<f64>,
 }
 
 impl Matrix {
-    pub(in crate::embed) fn from_fn(
-        rows: usize,
-        cols: usize,
-        value: impl Fn(usize, usize) -> f64,
-    ) -> Self {
+    pub(crate) fn from_fn(rows: usize, cols: usize, value: impl Fn(usize, usize) -> f64) -> Self {
         let values = (0..rows).flat_map(|row| {
             let value = &value;
             (0..cols).map(move |col| value(row, col))
@@ -26,24 +21,24 @@ impl Matrix {
         }
     }
 
-    pub(in crate::embed) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
-    pub(in crate::embed) fn cols(&self) -> usize {
+    pub(crate) fn cols(&self) -> usize {
         self.cols
     }
 
-    pub(in crate::embed) fn at(&self, row: usize, col: usize) -> f64 {
+    pub(crate) fn at(&self, row: usize, col: usize) -> f64 {
         self.values[row * self.cols + col]
     }
 
-    pub(in crate::embed) fn add(&mut self, row: usize, col: usize, value: f64) {
+    pub(crate) fn add(&mut self, row: usize, col: usize, value: f64) {
         self.values[row * self.cols + col] += value;
     }
 
     /// The Kronecker product: what `self` does down the columns and `other` along the rows of a flattened picture.
-    pub(in crate::embed) fn kron(&self, other: &Self) -> Self {
+    pub(crate) fn kron(&self, other: &Self) -> Self {
         Self::from_fn(
             self.rows * other.rows,
             self.cols * other.cols,
@@ -55,12 +50,12 @@ impl Matrix {
     }
 
     /// Rows, in this order.
-    pub(in crate::embed) fn select(&self, rows: &[usize]) -> Self {
+    pub(crate) fn select(&self, rows: &[usize]) -> Self {
         Self::from_fn(rows.len(), self.cols, |row, col| self.at(rows[row], col))
     }
 
     /// One above the other.
-    pub(in crate::embed) fn stack(parts: &[Self]) -> Self {
+    pub(crate) fn stack(parts: &[Self]) -> Self {
         Self {
             rows: parts.iter().map(|part| part.rows).sum(),
             cols: parts.first().map_or(0, |part| part.cols),
@@ -72,14 +67,14 @@ impl Matrix {
     }
 
     /// In the device's float type.
-    pub(in crate::embed) fn to_tensor(&self, device: &Device) -> Tensor<2> {
+    pub(crate) fn to_tensor(&self, device: &Device) -> Tensor<2> {
         let values: Vec<f32> = self.values.iter().map(|value| *value as f32).collect();
         Tensor::from_data(TensorData::new(values, [self.rows, self.cols]), device)
     }
 
     /// The largest difference between `self·selfᵀ` and the identity.
     #[cfg(test)]
-    pub(in crate::embed) fn distance_from_orthonormal_rows(&self) -> f64 {
+    pub(crate) fn distance_from_orthonormal_rows(&self) -> f64 {
         let pairs = (0..self.rows).flat_map(|left| (0..self.rows).map(move |right| (left, right)));
         pairs.fold(0.0f64, |worst, (left, right)| {
             let product: f64 = (0..self.cols)
@@ -91,7 +86,7 @@ impl Matrix {
 
     /// `self · values`.
     #[cfg(test)]
-    pub(in crate::embed) fn apply(&self, values: &[f64]) -> Vec<f64> {
+    pub(crate) fn apply(&self, values: &[f64]) -> Vec<f64> {
         assert_eq!(values.len(), self.cols);
         let row = |row| {
             (0..self.cols)

@@ -1,8 +1,7 @@
-use alloc::vec;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::at_least_single;
+use crate::embed::spectral::transform::at_least_single;
 
 /// How a complex coefficient `a + bi` becomes numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -25,7 +24,7 @@ pub enum Spectrum {
 }
 
 impl Spectrum {
-    pub(in crate::embed) const fn epsilon(self) -> Option<f64> {
+    pub(crate) const fn epsilon(self) -> Option<f64> {
         match self {
             Self::RealImaginary => None,
             Self::AmplitudePhase { epsilon } | Self::LogAmplitudePhase { epsilon } => Some(epsilon),
@@ -33,7 +32,7 @@ impl Spectrum {
     }
 
     /// `[.., 2·frequencies]`, real parts first, to what the projection sees.
-    pub(in crate::embed) fn represent(self, parts: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn represent(self, parts: Tensor<4>) -> Tensor<4> {
         let Some(epsilon) = self.epsilon() else {
             return parts;
         };
@@ -53,7 +52,7 @@ impl Spectrum {
         Tensor::cat(vec![size, cos, sin], 3).cast(dtype)
     }
 
-    pub(in crate::embed) const fn per_frequency(self) -> usize {
+    pub(crate) const fn per_frequency(self) -> usize {
         match self {
             Self::RealImaginary => 2,
             _ => 3,

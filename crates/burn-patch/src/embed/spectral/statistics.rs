@@ -1,5 +1,3 @@
-use alloc::vec;
-use alloc::vec::Vec;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -19,7 +17,7 @@ pub struct FeatureStatistics {
 
 impl FeatureStatistics {
     /// Mean 0 and deviation 1, which change nothing.
-    pub(in crate::embed) fn identity(features: usize, device: &Device) -> Self {
+    pub(crate) fn identity(features: usize, device: &Device) -> Self {
         Self::from_tensors(
             Tensor::zeros([features], device),
             Tensor::ones([features], device),
@@ -30,7 +28,7 @@ impl FeatureStatistics {
     ///
     /// [`Error::Shape`] for another count than `features`, [`Error::Range`] for a deviation that is not positive
     /// and finite, or a mean that is not finite.
-    pub(in crate::embed) fn from_slices(
+    pub(crate) fn from_slices(
         mean: &[f32],
         std: &[f32],
         features: usize,
@@ -64,7 +62,7 @@ impl FeatureStatistics {
     }
 
     /// Statistics of `features` (`[batch, tokens, features]`) over images and tokens.
-    pub(in crate::embed) fn of(features: Tensor<3>) -> Self {
+    pub(crate) fn of(features: Tensor<3>) -> Self {
         let [batch, tokens, count] = features.dims();
         let rows = features.detach().reshape([batch * tokens, count]);
         let mean = rows.clone().mean_dim(0);
@@ -84,7 +82,7 @@ impl FeatureStatistics {
     }
 
     /// `(features − mean)/std`.
-    pub(in crate::embed) fn normalise(&self, features: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn normalise(&self, features: Tensor<3>) -> Tensor<3> {
         let dtype = features.dtype();
         let along = |value: Tensor<1>| value.cast(dtype).unsqueeze::<3>();
         (features - along(self.mean.val())) / along(self.std.val())
@@ -92,7 +90,7 @@ impl FeatureStatistics {
 
     /// The projection of raw features that does what `weight` `[features, dim]` and `bias` do to normalised ones:
     /// `(W/std, b − (W/std)ᵀ·mean)`.
-    pub(in crate::embed) fn fold(
+    pub(crate) fn fold(
         &self,
         weight: Tensor<2>,
         bias: Option<Tensor<1>>,

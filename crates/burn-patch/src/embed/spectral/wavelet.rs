@@ -1,216 +1,407 @@
-//! Bases of discrete wavelet transforms.
+//! Patches as wavelet coefficients.
 
-use alloc::vec;
-use alloc::vec::Vec;
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::Matrix;
+use crate::embed::linear::LinearPatchEmbed;
+use crate::embed::patch_embed::{PatchEmbed, expect_layout};
+use crate::embed::spectral::transform::{Folded, features, fold, projection};
+use crate::embed::spectral::wavelet_basis::{Surround, Wavelet, wavelet_basis};
+use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::{Error, Tokens};
 
-/// An orthonormal wavelet.
-///
-/// Daubechies' wavelets go by two numbers, the taps of the filter and half as many vanishing moments: D4 is `db2`
-/// in PyWavelets, and `db4` there is D8. The names here count taps.
+/// What is transformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Wavelet {
-    /// Haar: 2 taps, 1 vanishing moment; D2, `haar` or `db1` in PyWavelets.
+pub enum WaveletDomain {
+    /// Each patch by itself, continued periodically.
     #[default]
-    Haar,
-    /// Daubechies' with 4 taps and 2 vanishing moments: D4, `db2` in PyWavelets.
-    DaubechiesFourTaps,
-    /// Daubechies' with 8 taps and 4 vanishing moments: D8, `db4` in PyWavelets.
-    DaubechiesEightTaps,
+    Patch,
+    /// The image, continued periodically; a token takes the coefficients of every subband that lie over its
+    /// cell. Filters longer than Haar's then read across the patches' borders.
+    Image,
 }
 
-impl Wavelet {
-    /// The scaling filter, by rising place (`rec_lo` in PyWavelets).
-    fn taps(self) -> Vec<f64> {
-        match self {
-            Self::Haar => vec![0.5f64.sqrt(); 2],
-            Self::DaubechiesFourTaps => {
-                let root = 3.0f64.sqrt();
-                [1.0 + root, 3.0 + root, 3.0 - root, 1.0 - root]
-                    .map(|tap| tap / (4.0 * 2.0f64.sqrt()))
-                    .to_vec()
-            }
-            Self::DaubechiesEightTaps => vec![
-                0.230_377_813_308_896_5,
-                0.714_846_570_552_915_7,
-                0.630_880_767_929_858_9,
-                -0.027_983_769_416_859_854,
-                -0.187_034_811_719_093_1,
-                0.030_841_381_835_560_764,
-                0.032_883_011_666_885_2,
-                -0.010_597_401_785_069_032,
-            ],
-        }
-    }
-
-    fn filters(self) -> [Filter; 2] {
-        let low = self.taps();
-        let start = 1 - (low.len() / 2) as isize;
-        let high = (0..low.len()).map(|tap| {
-            let sign = if tap.is_multiple_of(2) { 1.0 } else { -1.0 };
-            sign * low[low.len() - 1 - tap]
-        });
-        let high = Filter {
-            start,
-            taps: high.collect(),
-        };
-        [Filter { start, taps: low }, high]
-    }
-
-    /// How many pixels on each side of a cell the coefficients over it read, after `levels`.
-    pub(in crate::embed) fn reach(self, levels: usize) -> usize {
-        (self.taps().len() / 2 - 1) * ((1 << levels) - 1)
-    }
+/// Configuration of [`WaveletPatchEmbed`].
+#[derive(Config, Debug)]
+pub struct WaveletPatchEmbedConfig {
+    /// Patch `[height, width]` in pixels.
+    pub patch: [usize; 2],
+    /// Channels of the images.
+    pub channels: usize,
+    /// Width of the embeddings.
+    pub dim: usize,
+    /// The wavelet.
+    #[config(default = "Wavelet::Haar")]
+    pub wavelet: Wavelet,
+    /// How often the approximation is transformed again.
+    #[config(default = 1)]
+    pub levels: usize,
+    /// What is transformed.
+    #[config(default = "WaveletDomain::Patch")]
+    pub domain: WaveletDomain,
+    /// Whether the projection has a bias.
+    #[config(default = true)]
+    pub bias: bool,
 }
 
-/// Coefficient `k` of a level is `Σ taps[i]·x[2^level·k + start + i]`.
-#[derive(Debug, Clone)]
-struct Filter {
-    start: isize,
-    taps: Vec<f64>,
-}
-
-impl Filter {
-    /// This over the approximation that `coarse` gives with a step of `step`.
-    fn after(&self, coarse: &Self, step: usize) -> Self {
-        let len = (self.taps.len() - 1) * step + coarse.taps.len();
-        let mut taps = vec![0.0; len];
-        for (outer, left) in self.taps.iter().enumerate() {
-            for (inner, right) in coarse.taps.iter().enumerate() {
-                taps[outer * step + inner] += left * right;
-            }
-        }
-        Self {
-            start: self.start * step as isize + coarse.start,
-            taps,
-        }
-    }
-
-    /// The coefficients over a cell of `side` pixels: `[side/step, cols]`, with a column for each pixel by `place`.
-    fn rows(
-        &self,
-        side: usize,
-        step: usize,
-        cols: usize,
-        place: impl Fn(isize) -> usize,
-    ) -> Matrix {
-        let mut rows = Matrix::from_fn(side / step, cols, |_, _| 0.0);
-        for k in 0..side / step {
-            for (tap, value) in self.taps.iter().enumerate() {
-                let pixel = (k * step + tap) as isize + self.start;
-                rows.add(k, place(pixel), *value);
-            }
-        }
-        rows
-    }
-}
-
-/// What surrounds a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::embed) enum Surround {
-    /// The cell again, periodically: columns are its pixels.
-    Itself,
-    /// The picture: columns are the pixels of the cell and [`Wavelet::reach`] more on each side.
-    Picture,
-}
-
-/// The coefficients over a cell of the multi-level transform: coarsest approximation, then for each level from
-/// the coarsest the details down the columns, along the rows, and both (cH, cV, cD of PyWavelets' `wavedec2`).
+/// Patches as coefficients of an orthonormal multi-level wavelet transform, then a projection.
 ///
-/// `2^levels` must divide both sides; then there are as many coefficients as pixels.
-pub(in crate::embed) fn wavelet_basis(
-    wavelet: Wavelet,
-    levels: usize,
-    cell: [usize; 2],
-    surround: Surround,
-) -> Matrix {
-    let [low, high] = wavelet.filters();
-    let reach = wavelet.reach(levels);
-    let along = |filter: &Filter, level: usize, side: usize| match surround {
-        Surround::Itself => filter.rows(side, 1 << level, side, |pixel| {
-            pixel.rem_euclid(side as isize) as usize
-        }),
-        Surround::Picture => filter.rows(side, 1 << level, side + 2 * reach, |pixel| {
-            (pixel + reach as isize) as usize
-        }),
-    };
-    let both =
-        |level, [y, x]: [&Filter; 2]| along(y, level, cell[0]).kron(&along(x, level, cell[1]));
-    let mut approximation = Filter {
-        start: 0,
-        taps: vec![1.0],
-    };
-    let mut parts = Vec::new();
-    for level in 1..=levels {
-        let detail = high.after(&approximation, 1 << (level - 1));
-        approximation = low.after(&approximation, 1 << (level - 1));
-        let (a, d) = (&approximation, &detail);
-        let details = [[d, a], [a, d], [d, d]].map(|pair| both(level, pair));
-        parts.push(Matrix::stack(&details));
+/// Mallat, [A theory for multiresolution signal decomposition](https://doi.org/10.1109/34.192463), 1989, and
+/// Daubechies, [Orthonormal bases of compactly supported wavelets](https://doi.org/10.1002/cpa.3160410705), 1988;
+/// the coefficients are those of PyWavelets' `wavedec2` with `mode='periodization'`.
+///
+/// # Shapes
+///
+/// - images `[batch, channels, height, width]`
+/// - tokens `[batch, (height/patch height)·(width/patch width), dim]`, row-major
+/// - `proj.weight` `[channels·patch height·patch width, dim]`: channel after channel, in each the coarsest
+///   approximation, then level by level from the coarsest cH, cV and cD, row by row
+///
+/// # Equation
+///
+/// `e = Wᵀ·(T·p) + b`, `TᵀT = 1`; of one level `T = [L; H] ⊗ [L; H]` with
+/// `(L·x)[k] = Σ_o l[o]·x[2k + o]` and `o` from `1 − taps/2` to `taps/2`, indices modulo the length.
+///
+/// All of it is linear, so that it runs as one projection of the pixels: of each patch, or, in the domain of the
+/// image, of windows that reach `(taps/2 − 1)·(2^levels − 1)` pixels further on each side, over the image
+/// continued periodically.
+///
+/// # Departures
+///
+/// No paper defines this embedding (Wave-ViT transforms keys and values instead). As for any invertible linear
+/// transform of a patch, the domain of the patch is a linear embedding with rotated weights; what it changes is
+/// where training starts from and how optimisers scale its steps. In the domain of the image it is another
+/// embedding, with overlapping windows.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_patch::embed::{PatchEmbed, Wavelet, WaveletDomain, WaveletPatchEmbedConfig};
+///
+/// let device = Device::flex();
+/// let config = WaveletPatchEmbedConfig::new([8, 8], 3, 32).with_levels(2);
+/// let embed = config.clone().init(&device);
+/// assert_eq!(embed.forward(Tensor::zeros([1, 3, 16, 24], &device)).tokens(), 6);
+///
+/// let overlapping = config
+///     .with_wavelet(Wavelet::DaubechiesFourTaps)
+///     .with_domain(WaveletDomain::Image)
+///     .init(&device);
+/// assert_eq!(overlapping.layout([16, 24]).unwrap().window.kernel, [8 + 2 * 3, 8 + 2 * 3]);
+/// ```
+#[derive(Module, Debug)]
+pub struct WaveletPatchEmbed {
+    /// The projection of the coefficients.
+    pub proj: Linear,
+    /// Fixed, so not saved.
+    basis: Tensor<2>,
+    patch: [usize; 2],
+    channels: usize,
+    /// Pixels that a token reads beyond its cell, on each side.
+    reach: usize,
+}
+
+impl WaveletPatchEmbedConfig {
+    /// Haar with as many levels as the patch has, at least one, and one token per `stride` pixels.
+    pub fn for_stride(stride: [usize; 2], channels: usize, dim: usize) -> Self {
+        let levels = stride.map(|side| if side == 0 { 0 } else { side.trailing_zeros() });
+        Self::new(stride, channels, dim).with_levels(levels[0].min(levels[1]).max(1) as usize)
     }
-    parts.push(both(levels, [&approximation, &approximation]));
-    parts.reverse();
-    Matrix::stack(&parts)
+
+    /// Builds the module.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zero`] for a zero patch, channel count, dim or number of levels, [`Error::Indivisible`] for a patch
+    /// that `2^levels` does not divide, [`Error::Overflow`] for so many levels that it has no such number.
+    pub fn try_init(&self, device: &Device) -> Result<WaveletPatchEmbed, Error> {
+        nonzero("patch", &self.patch)?;
+        nonzero("channels and dim", &[self.channels, self.dim])?;
+        nonzero("levels", &[self.levels])?;
+        let divisor = u32::try_from(self.levels)
+            .ok()
+            .and_then(|levels| 2usize.checked_pow(levels))
+            .ok_or_else(|| Error::Overflow {
+                what: "2^levels",
+                got: vec![self.levels],
+            })?;
+        if let Some(got) = self.patch.iter().find(|side| *side % divisor != 0) {
+            return Err(Error::Indivisible {
+                what: "side of a patch for 2^levels",
+                divisor,
+                got: *got,
+            });
+        }
+        let (surround, reach) = match self.domain {
+            WaveletDomain::Patch => (Surround::Itself, 0),
+            WaveletDomain::Image => (Surround::Picture, self.wavelet.reach(self.levels)),
+        };
+        let basis = wavelet_basis(self.wavelet, self.levels, self.patch, surround);
+        let inputs = self.channels * basis.rows();
+        Ok(WaveletPatchEmbed {
+            proj: projection(inputs, self.dim, self.bias, device),
+            basis: basis.to_tensor(device),
+            patch: self.patch,
+            channels: self.channels,
+            reach,
+        })
+    }
+
+    /// Builds the module.
+    ///
+    /// # Panics
+    ///
+    /// With the text of [`try_init`](Self::try_init)'s error.
+    pub fn init(&self, device: &Device) -> WaveletPatchEmbed {
+        self.try_init(device)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl WaveletPatchEmbed {
+    /// The coefficients that the projection sees, as tokens of their own.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](PatchEmbed::forward).
+    pub fn features(&self, images: Tensor<4>) -> Tokens {
+        let grid = expect_layout(self, &images);
+        let (images, windows) = self.continued(images);
+        Tokens::from_grid(features(images, &self.basis, &windows), grid)
+    }
+
+    /// The linear patch embedding that gives the same tokens; none where windows reach beyond their cells.
+    pub fn fold(&self) -> Option<LinearPatchEmbed> {
+        (self.reach == 0).then(|| self.folded().into_embed())
+    }
+
+    fn folded(&self) -> Folded {
+        fold(
+            &self.proj,
+            None,
+            &self.basis,
+            self.patch.map(|side| side + 2 * self.reach),
+        )
+    }
+
+    /// The images continued periodically, and the windows over them.
+    fn continued(&self, images: Tensor<4>) -> (Tensor<4>, PatchGrid) {
+        let [_, _, height, width] = images.dims();
+        let images = wrap(wrap(images, 2, self.reach), 3, self.reach);
+        let window = Window {
+            kernel: self.patch.map(|side| side + 2 * self.reach),
+            ..Window::patch(self.patch, Remainder::Reject)
+        };
+        let size = [height, width].map(|side| side + 2 * self.reach);
+        let windows = window
+            .layout(size)
+            .unwrap_or_else(|error| panic!("{error}"));
+        (images, windows)
+    }
+
+    fn embed(&self, images: Tensor<4>, cells: Option<Tensor<2, Int>>) -> Tensor<3> {
+        let (images, windows) = self.continued(images);
+        self.folded().project(images, cells, &windows)
+    }
+}
+
+/// Adds `reach` rows or columns on each side, as if the image began again.
+fn wrap(images: Tensor<4>, axis: usize, reach: usize) -> Tensor<4> {
+    if reach == 0 {
+        return images;
+    }
+    let len = images.dims()[axis];
+    let index: Vec<i32> = (0..len + 2 * reach)
+        .map(|place| (place as i32 - reach as i32).rem_euclid(len as i32))
+        .collect();
+    let data = TensorData::new(index, [len + 2 * reach]);
+    let index = Tensor::<1, Int>::from_data(data, &images.device());
+    images.select(axis, index)
+}
+
+impl PatchEmbed for WaveletPatchEmbed {
+    fn channels(&self) -> usize {
+        self.channels
+    }
+
+    fn dim(&self) -> usize {
+        self.proj.weight.dims()[1]
+    }
+
+    /// The windows are those over the image, with what they read beyond it as padding: not zeros, but the image
+    /// again.
+    fn layout(&self, size: [usize; 2]) -> Result<PatchGrid, Error> {
+        let cells = Window::patch(self.patch, Remainder::Reject).layout(size)?;
+        if self.reach == 0 {
+            return Ok(cells);
+        }
+        let kernel = self.patch.map(|side| side + 2 * self.reach);
+        Window::symmetric(kernel, self.patch, [self.reach; 2]).layout(size)
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Tokens {
+        let grid = expect_layout(self, &images);
+        Tokens::from_grid(self.embed(images, None), grid)
+    }
+
+    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
+        let grid = expect_layout(self, &images);
+        let embeddings = self.embed(images, Some(cells.clone()));
+        Tokens::from_cells(embeddings, grid, cells)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::fold_windows;
+    use burn::tensor::{Distribution, Tolerance};
     use rstest::rstest;
 
-    const WAVELETS: [Wavelet; 3] = [
-        Wavelet::Haar,
-        Wavelet::DaubechiesFourTaps,
-        Wavelet::DaubechiesEightTaps,
-    ];
+    fn assert_close<const D: usize>(left: Tensor<D>, right: Tensor<D>) {
+        let tolerance = Tolerance::<f32>::rel_abs(1e-4, 1e-5);
+        left.into_data()
+            .assert_approx_eq(&right.into_data(), tolerance);
+    }
+
+    fn random(shape: [usize; 4], device: &Device) -> Tensor<4> {
+        Tensor::random(shape, Distribution::Default, device)
+    }
+
+    fn energy<const D: usize>(values: Tensor<D>) -> Tensor<1> {
+        (values.clone() * values).sum()
+    }
 
     #[rstest]
-    #[case([4, 2], 1)]
-    #[case([8, 4], 2)]
-    #[case([16, 16], 4)]
-    #[case([12, 8], 2)]
-    fn reconstruction_is_perfect_even_where_filters_are_longer_than_the_patch(
+    fn energy_is_preserved_in_both_domains(
+        #[values(
+            Wavelet::Haar,
+            Wavelet::DaubechiesFourTaps,
+            Wavelet::DaubechiesEightTaps
+        )]
+        wavelet: Wavelet,
+        #[values(WaveletDomain::Patch, WaveletDomain::Image)] domain: WaveletDomain,
+    ) {
+        let device = Device::flex();
+        let embed = WaveletPatchEmbedConfig::new([4, 8], 2, 3)
+            .with_wavelet(wavelet)
+            .with_levels(2)
+            .with_domain(domain)
+            .init(&device);
+        // The image is smaller than what the longest filters reach.
+        let images = random([2, 2, 8, 16], &device);
+        let features = embed.features(images.clone()).into_embeddings();
+        assert_close(energy(features), energy(images));
+    }
+
+    #[test]
+    fn coefficients_give_the_image_back() {
+        let device = Device::flex();
+        let embed = WaveletPatchEmbedConfig::new([8, 8], 2, 3)
+            .with_wavelet(Wavelet::DaubechiesFourTaps)
+            .with_levels(3)
+            .init(&device);
+        let images = random([2, 2, 16, 8], &device);
+        let features = embed.features(images.clone());
+        let grid = *features.grid();
+        let rows = features.into_embeddings().reshape([2 * 2 * 2, 64]);
+        let windows = rows.matmul(embed.basis.clone()).reshape([2, 2, 128]);
+        assert_close(fold_windows(windows, &grid), images);
+    }
+
+    #[rstest]
+    fn projecting_the_features_gives_the_tokens(
+        #[values(WaveletDomain::Patch, WaveletDomain::Image)] domain: WaveletDomain,
+    ) {
+        let device = Device::flex();
+        let embed = WaveletPatchEmbedConfig::new([4, 8], 2, 3)
+            .with_wavelet(Wavelet::DaubechiesFourTaps)
+            .with_levels(2)
+            .with_domain(domain)
+            .init(&device);
+        let images = random([2, 2, 8, 24], &device);
+        let want = embed
+            .proj
+            .forward(embed.features(images.clone()).into_embeddings());
+        assert_close(
+            embed.forward(images.clone()).into_embeddings(),
+            want.clone(),
+        );
+        match embed.fold() {
+            Some(folded) => assert_close(folded.forward(images).into_embeddings(), want),
+            None => assert_eq!(domain, WaveletDomain::Image),
+        }
+    }
+
+    #[test]
+    fn haar_never_leaves_the_patch() {
+        let device = Device::flex();
+        let config = WaveletPatchEmbedConfig::new([4, 8], 1, 3).with_levels(2);
+        let images = random([1, 1, 8, 16], &device);
+        let patch = config.init(&device);
+        let image = config.with_domain(WaveletDomain::Image).init(&device);
+        assert!(image.fold().is_some());
+        assert_close(
+            patch.features(images.clone()).into_embeddings(),
+            image.features(images).into_embeddings(),
+        );
+    }
+
+    #[test]
+    fn picked_cells_across_the_border_are_those_of_the_whole() {
+        let device = Device::flex();
+        let embed = WaveletPatchEmbedConfig::new([4, 4], 1, 3)
+            .with_wavelet(Wavelet::DaubechiesFourTaps)
+            .with_levels(2)
+            .with_domain(WaveletDomain::Image)
+            .init(&device);
+        let images = random([1, 1, 8, 12], &device);
+        let cells = Tensor::from_ints([[5, 0, 2]], &device);
+        let all = embed.forward(images.clone());
+        assert_eq!(*all.grid(), embed.layout([8, 12]).unwrap());
+        let want = all.select(cells.clone()).into_embeddings();
+        assert_close(embed.forward_visible(images, cells).into_embeddings(), want);
+    }
+
+    #[test]
+    fn a_constant_image_has_approximations_only() {
+        let device = Device::flex();
+        let embed = WaveletPatchEmbedConfig::for_stride([8, 4], 1, 3).init(&device);
+        let features = embed.features(Tensor::ones([1, 1, 8, 4], &device));
+        let values = features.into_embeddings().into_data();
+        let values = values.try_to_vec_as::<f32>().unwrap();
+        // Two levels leave 2 × 1 means over 4 × 4 pixels.
+        assert!(values[..2].iter().all(|value| (value - 4.0).abs() < 1e-5));
+        assert!(values[2..].iter().all(|value| value.abs() < 1e-5));
+    }
+
+    #[rstest]
+    #[case([4, 6], 2, 4, 6)]
+    #[case([3, 4], 1, 2, 3)]
+    fn levels_beyond_the_patch_are_an_error(
         #[case] patch: [usize; 2],
         #[case] levels: usize,
+        #[case] divisor: usize,
+        #[case] got: usize,
     ) {
-        for wavelet in WAVELETS {
-            let basis = wavelet_basis(wavelet, levels, patch, Surround::Itself);
-            assert_eq!([basis.rows(), basis.cols()], [patch[0] * patch[1]; 2]);
-            assert!(
-                basis.distance_from_orthonormal_rows() < 1e-12,
-                "{wavelet:?}"
-            );
-        }
+        let config = WaveletPatchEmbedConfig::new(patch, 3, 8).with_levels(levels);
+        let error = config.try_init(&Device::flex()).unwrap_err();
+        let what = "side of a patch for 2^levels";
+        assert_eq!(error, Error::Indivisible { what, divisor, got });
     }
 
     #[test]
-    fn details_vanish_on_polynomials_below_the_number_of_moments() {
-        for (wavelet, moments) in WAVELETS.into_iter().zip([1, 2, 4]) {
-            let [_, high] = wavelet.filters();
-            let moment = |power: i32| -> f64 {
-                let terms = high.taps.iter().enumerate();
-                terms
-                    .map(|(place, tap)| tap * (place as f64).powi(power))
-                    .sum()
-            };
-            assert!(
-                (0..moments).all(|power| moment(power).abs() < 1e-9),
-                "{wavelet:?}"
-            );
-            assert!(moment(moments).abs() > 0.1, "{wavelet:?}");
-        }
-    }
-
-    #[test]
-    fn a_cell_of_the_picture_reads_exactly_its_reach() {
-        for wavelet in WAVELETS {
-            let basis = wavelet_basis(wavelet, 2, [8, 4], Surround::Picture);
-            let reach = wavelet.reach(2);
-            assert_eq!(basis.cols(), (8 + 2 * reach) * (4 + 2 * reach));
-            let read = |col| (0..basis.rows()).any(|row| basis.at(row, col).abs() > 1e-12);
-            assert!(read(0) && read(basis.cols() - 1), "{wavelet:?}");
+    fn images_that_the_patch_does_not_divide_are_errors_in_both_domains() {
+        let device = Device::flex();
+        let config =
+            WaveletPatchEmbedConfig::new([8, 8], 3, 8).with_wavelet(Wavelet::DaubechiesFourTaps);
+        for domain in [WaveletDomain::Patch, WaveletDomain::Image] {
+            let embed = config.clone().with_domain(domain).init(&device);
+            for size in [[9, 8], [8, 12], [4, 8]] {
+                assert!(embed.layout(size).is_err(), "{size:?}");
+            }
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Devices by backend name.
 
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use burn::tensor::Device;
 
 use crate::Error;

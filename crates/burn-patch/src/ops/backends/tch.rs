@@ -3,8 +3,6 @@
 //! By measurement (`benches/record`) its convolution is faster than its product of gathered windows, but where windows
 //! tile and are wide or have one channel; on the way back to the pictures, few channels.
 
-use alloc::vec;
-use alloc::vec::Vec;
 use burn::backend::libtorch::TchTensor;
 use burn::backend::ops::{
     ActivationOps, ConvOptions, ConvTransposeOptions, FloatTensorOps, ModuleOps,
@@ -14,9 +12,10 @@ use burn::backend::{LibTorch, TensorMetadata};
 use burn::tensor::{DType, Shape};
 
 use crate::grid::PatchGrid;
+use crate::ops::patch::composed;
 use crate::ops::{
     Bias, Cells, Fill, LayerGrads, LayerOps, ParameterGrads, PatchGrads, PatchOps, Pixels,
-    Projected, composed,
+    Projected,
 };
 
 /// Where windows tile and are this wide, the product is about as fast as the convolution, and needs no tape.

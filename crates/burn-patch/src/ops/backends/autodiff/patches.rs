@@ -1,7 +1,6 @@
 //! With windows `X = A(images)`, `A` linear, and tokens `T = X·Wᵀ + b`:
 //! `∂W = ∂Tᵀ·X`, `∂b = Σ ∂T`, `∂images = Aᵀ(∂T·W)`. `Aᵀ` is [`PatchOps::fold_windows`].
 
-use alloc::vec::Vec;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;

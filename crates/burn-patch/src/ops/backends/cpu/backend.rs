@@ -8,9 +8,11 @@ macro_rules! cpu_backend {
             use burn::tensor::DType;
             use $crate::grid::PatchGrid;
             use $crate::ops::backends::cpu::{layers, patches};
+            use $crate::ops::layer::composed as composed_layers;
+            use $crate::ops::patch::composed;
             use $crate::ops::{
                 Bias, Cells, Fill, LayerGrads, LayerOps, NormGrads, ParameterGrads,
-                PatchGrads, PatchOps, Pixels, composed, composed_layers,
+                PatchGrads, PatchOps, Pixels,
             };
 
             /// `$fast` with the tensor's type as `$float`, `$default` for types without kernels.

@@ -9,7 +9,8 @@ use super::gather::{Source, Windows};
 use super::host::{Host, tensor, values};
 use super::{Real, grads, project, sums};
 use crate::grid::PatchGrid;
-use crate::ops::{Bias, Cells, Fill, ParameterGrads, Pixels, composed};
+use crate::ops::patch::composed;
+use crate::ops::{Bias, Cells, Fill, ParameterGrads, Pixels};
 
 pub(in crate::ops::backends) fn project_patches<B: Host<T>, T: Real + Element>(
     images: Pixels<B>,

@@ -7,7 +7,8 @@ use burn::backend::tensor::FloatTensor;
 use burn_cubecl::CubeBackend;
 
 use crate::grid::PatchGrid;
-use crate::ops::{LayerGrads, LayerOps, PatchGrads, PatchOps, composed};
+use crate::ops::patch::composed;
+use crate::ops::{LayerGrads, LayerOps, PatchGrads, PatchOps};
 
 impl PatchOps for CubeBackend {
     fn patch_windows(images: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {

@@ -11,7 +11,7 @@ use cubecl::std::FastDivmod;
 use cubecl::{CubeDim, calculate_cube_count_elemwise};
 
 use crate::grid::PatchGrid;
-use crate::ops::composed;
+use crate::ops::patch::composed;
 
 /// The grid's geometry in a kernel, vertical and horizontal.
 #[derive(CubeLaunch, CubeType)]

@@ -1,0 +1,106 @@
+//! The one macro behind every catalogue: of embeddings, positions and reducers.
+
+/// A line of a catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CatalogueEntry {
+    /// What command lines and reports call it.
+    pub name: &'static str,
+    /// What it does, in a few words.
+    pub summary: &'static str,
+}
+
+/// Lists the variants of a kind of module. From one line per variant it makes re-exports of the variant's module and
+/// config, the list of names, an enum of configs, an enum of modules, and the trait's implementation for the latter.
+///
+/// The line is `"name" => path: Variant(Config, Module), "summary";`, where `path` is seen from the parent folder.
+macro_rules! catalogue {
+    (
+        $(#[$list_doc:meta])* list $list:ident;
+        $(#[$config_doc:meta])* config $any_config:ident;
+        $(#[$module_doc:meta])* module $any:ident;
+        $(#[$named_doc:meta])* named $named:ident($($named_arg:ident: $named_type:ty),*);
+        trait $trait:ident {
+            $(fn $method:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)*
+        }
+        $($name:literal => $($path:ident)::+: $variant:ident($config:ident, $module:ident), $summary:literal;)*
+    ) => {
+        $(pub use super::$($path)::+::{$config, $module};)*
+
+        $(#[$list_doc])*
+        pub const $list: &[$crate::CatalogueEntry] =
+            &[$($crate::CatalogueEntry { name: $name, summary: $summary }),*];
+
+        $(#[$config_doc])*
+        #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+        pub enum $any_config {
+            $(#[doc = $summary] $variant($config),)*
+        }
+
+        $(#[$module_doc])*
+        #[derive(burn::module::Module, Debug)]
+        #[allow(clippy::large_enum_variant)] // One per model; a box would be no Module.
+        pub enum $any {
+            $(#[doc = $summary] $variant($module),)*
+        }
+
+        impl $any_config {
+            $(#[$named_doc])*
+            pub fn $named(name: &str, $($named_arg: $named_type),*) -> Option<Self> {
+                $crate::catalogue::catalogue!(@named name, [$(($name, $variant, $config))*],
+                    $named($($named_arg),*))
+            }
+
+            /// Builds the module.
+            ///
+            /// # Errors
+            ///
+            /// Those of the variant.
+            pub fn try_init(&self, device: &burn::tensor::Device) -> Result<$any, $crate::Error> {
+                match self {
+                    $(Self::$variant(config) => config.try_init(device).map($any::$variant),)*
+                }
+            }
+
+            /// Builds the module.
+            ///
+            /// # Panics
+            ///
+            /// With the text of [`try_init`](Self::try_init)'s error.
+            #[track_caller]
+            pub fn init(&self, device: &burn::tensor::Device) -> $any {
+                self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
+            }
+        }
+
+        impl $trait for $any {
+            $($crate::catalogue::catalogue!(@method [$($variant)*],
+                fn $method(&self $(, $arg: $type)*) -> $result);)*
+        }
+    };
+
+    (@named $name:ident, [$(($literal:literal, $variant:ident, $config:ident))*],
+        $named:ident $args:tt) => {
+        match $name {
+            $($literal => Some(Self::$variant($crate::catalogue::catalogue!(@call $config, $named $args))),)*
+            _ => None,
+        }
+    };
+    (@call $config:ident, $named:ident ($($arg:ident),*)) => {
+        $config::$named($($arg),*)
+    };
+
+    (@method [$($variant:ident)*], fn $method:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty) => {
+        $crate::catalogue::catalogue! {
+            @method_of [$($variant)*], $method ($(, $arg: $type)*) ($($arg),*) $result
+        }
+    };
+    (@method_of [$($variant:ident)*], $method:ident ($(, $arg:ident: $type:ty)*) $args:tt $result:ty) => {
+        fn $method(&self $(, $arg: $type)*) -> $result {
+            match self {
+                $(Self::$variant(module) => module.$method $args,)*
+            }
+        }
+    };
+}
+
+pub(crate) use catalogue;

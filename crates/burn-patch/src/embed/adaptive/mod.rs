@@ -1,0 +1,17 @@
+//! Patches whose size follows the picture: quadtrees and a learned choice.
+
+pub(crate) mod forest;
+pub(crate) mod gated;
+pub(crate) mod pick;
+pub(crate) mod quadtree;
+pub(crate) mod regions;
+pub(crate) mod router;
+pub(crate) mod saliency;
+pub(crate) mod selection;
+
+pub use gated::config::GatedPatchEmbedConfig;
+pub use gated::{GatedPatchEmbed, RoutedTokens};
+pub use quadtree::{QuadtreePatchEmbed, QuadtreePatchEmbedConfig, QuadtreePreset, Shrink};
+pub use router::{Decay, Router, Routing, TemperatureSchedule};
+pub use saliency::Saliency;
+pub use selection::Selection;

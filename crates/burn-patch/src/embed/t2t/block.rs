@@ -1,0 +1,284 @@
+//! What Tokens-to-Token runs between its splits.
+
+use burn::module::{Module, Param};
+use burn::nn::{Initializer, LayerNorm, Linear};
+use burn::tensor::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::embed::parts::layers::{EPSILON, linear};
+use crate::layers::{apply, layer_norm, normalize};
+use crate::ops::{attention, gelu};
+
+/// Which attention runs between the splits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum T2tBlockKind {
+    /// Softmax attention, [`TokenTransformer`].
+    Transformer,
+    /// Attention by random features, [`TokenPerformer`], whose cost grows with the tokens and not their square.
+    Performer,
+}
+
+/// A block between two splits: windows `[batch, tokens, input]` to tokens `[batch, tokens, token_dim]`.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // one per split; a box would be no Module
+pub enum T2tBlock {
+    /// Softmax attention.
+    Transformer(TokenTransformer),
+    /// Attention by random features.
+    Performer(TokenPerformer),
+}
+
+impl T2tBlockKind {
+    pub(crate) fn init(self, input: usize, token_dim: usize, device: &Device) -> T2tBlock {
+        match self {
+            Self::Transformer => {
+                T2tBlock::Transformer(TokenTransformer::new(input, token_dim, device))
+            }
+            Self::Performer => T2tBlock::Performer(TokenPerformer::new(input, token_dim, device)),
+        }
+    }
+}
+
+impl T2tBlock {
+    /// Width of the tokens that it gives.
+    pub fn dim(&self) -> usize {
+        match self {
+            Self::Transformer(block) => block.attn.proj.weight.dims()[1],
+            Self::Performer(block) => block.proj.weight.dims()[1],
+        }
+    }
+
+    /// Windows to tokens.
+    pub fn forward(&self, windows: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Transformer(block) => block.forward(windows),
+            Self::Performer(block) => block.forward(windows),
+        }
+    }
+}
+
+/// `Token_transformer` in `models/token_transformer.py` of yitu-opensource/T2T-ViT.
+///
+/// # Equation
+///
+/// `y = A(LN(x))`, result `y + fc2(GELU(fc1(LN(y))))`.
+#[derive(Module, Debug)]
+pub struct TokenTransformer {
+    /// Normalisation of the windows.
+    pub norm1: LayerNorm,
+    /// Attention, which also reduces the width.
+    pub attn: T2tAttention,
+    /// Normalisation before the layers.
+    pub norm2: LayerNorm,
+    /// The layers.
+    pub mlp: T2tMlp,
+}
+
+impl TokenTransformer {
+    fn new(input: usize, token_dim: usize, device: &Device) -> Self {
+        Self {
+            norm1: layer_norm(input, EPSILON, device),
+            attn: T2tAttention {
+                qkv: linear(input, 3 * token_dim, false, device),
+                proj: linear(token_dim, token_dim, true, device),
+            },
+            norm2: layer_norm(token_dim, EPSILON, device),
+            mlp: T2tMlp::new(token_dim, device),
+        }
+    }
+
+    /// Windows `[batch, tokens, input]` to tokens `[batch, tokens, token_dim]`.
+    pub fn forward(&self, windows: Tensor<3>) -> Tensor<3> {
+        let tokens = self.attn.forward(normalize(&self.norm1, windows, EPSILON));
+        let more = self
+            .mlp
+            .forward(normalize(&self.norm2, tokens.clone(), EPSILON));
+        tokens + more
+    }
+}
+
+/// Attention of one head from wide windows to narrow tokens.
+///
+/// # Equation
+///
+/// `v + P·softmax(q·kᵀ/√input)·v`: the scale is that of the *input's* width, although queries have `token_dim`
+/// values, and the values stand in for the skip, since the input is too wide to add.
+#[derive(Module, Debug)]
+pub struct T2tAttention {
+    /// Query, key and value, `input → 3·token_dim`, without a bias.
+    pub qkv: Linear,
+    /// Output projection.
+    pub proj: Linear,
+}
+
+impl T2tAttention {
+    /// Windows `[batch, tokens, input]` to tokens `[batch, tokens, token_dim]`.
+    pub fn forward(&self, windows: Tensor<3>) -> Tensor<3> {
+        let [input, values] = self.qkv.weight.dims();
+        let width = values / 3;
+        let qkv = apply(&self.qkv, windows);
+        let value = qkv.clone().slice_dim(2, 2 * width..);
+        // `attention` divides by √width, T2T by √input.
+        let query = qkv.clone().slice_dim(2, ..width) * (width as f64 / input as f64).sqrt();
+        let scaled = Tensor::cat(vec![query, qkv.slice_dim(2, width..)], 2);
+        value + apply(&self.proj, attention(scaled, 1))
+    }
+}
+
+/// Two linear layers of the tokens' width with an exact GELU between.
+#[derive(Module, Debug)]
+pub struct T2tMlp {
+    /// First layer; `mlp.0` in a checkpoint of the performer.
+    pub fc1: Linear,
+    /// Second layer; `mlp.2`.
+    pub fc2: Linear,
+}
+
+impl T2tMlp {
+    fn new(dim: usize, device: &Device) -> Self {
+        Self {
+            fc1: linear(dim, dim, true, device),
+            fc2: linear(dim, dim, true, device),
+        }
+    }
+
+    fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        apply(&self.fc2, gelu(apply(&self.fc1, tokens)))
+    }
+}
+
+/// `Token_performer` in `models/token_performer.py` of yitu-opensource/T2T-ViT: attention by the positive random
+/// features of Choromanski et al., [Rethinking Attention with Performers](https://arxiv.org/abs/2009.14794), lemma 1.
+///
+/// # Equation
+///
+/// `φ(x) = exp(w·x − ‖x‖²/2)/√m`, `y = v + P·(φ(q)·(φ(k)ᵀ·v))/(φ(q)·Σφ(k) + 1e-8)`, result
+/// `y + fc2(GELU(fc1(LN(y))))`, with `m = token_dim/2` features.
+///
+/// `w` is drawn once, orthogonal times `√m`, and not trained. Half precision is computed in `f32` between the
+/// projections. The reference's dropout (0.1) is left out. Unlike [`TokenTransformer`], nothing divides the
+/// queries by a root of their width, as in the reference.
+#[derive(Module, Debug)]
+pub struct TokenPerformer {
+    /// Normalisation of the windows.
+    pub norm1: LayerNorm,
+    /// Key, query and value, in this order, `input → 3·token_dim`.
+    pub kqv: Linear,
+    /// Output projection.
+    pub proj: Linear,
+    /// Normalisation before the layers.
+    pub norm2: LayerNorm,
+    /// The layers.
+    pub mlp: T2tMlp,
+    /// The features' directions, `[m, token_dim]`; not trained.
+    pub w: Param<Tensor<2>>,
+}
+
+impl TokenPerformer {
+    fn new(input: usize, token_dim: usize, device: &Device) -> Self {
+        let features = (token_dim / 2).max(1);
+        let directions = Initializer::Orthogonal {
+            gain: (features as f64).sqrt(),
+        };
+        Self {
+            norm1: layer_norm(input, EPSILON, device),
+            kqv: linear(input, 3 * token_dim, true, device),
+            proj: linear(token_dim, token_dim, true, device),
+            norm2: layer_norm(token_dim, EPSILON, device),
+            mlp: T2tMlp::new(token_dim, device),
+            w: directions
+                .init([features, token_dim], device)
+                .set_require_grad(false),
+        }
+    }
+
+    /// Windows `[batch, tokens, input]` to tokens `[batch, tokens, token_dim]`.
+    pub fn forward(&self, windows: Tensor<3>) -> Tensor<3> {
+        let width = self.proj.weight.dims()[0];
+        let kqv = apply(&self.kqv, normalize(&self.norm1, windows, EPSILON));
+        let dtype = kqv.dtype();
+        let wide = match dtype {
+            DType::F64 => DType::F64,
+            _ => DType::F32,
+        };
+        let value = kqv.clone().slice_dim(2, 2 * width..);
+        let part = |index: usize| {
+            let values = index * width..(index + 1) * width;
+            self.features(kqv.clone().slice_dim(2, values).cast(wide))
+        };
+        let (key, query) = (part(0), part(1));
+        // [batch, m, token_dim] and [batch, m, 1]
+        let mixed = key.clone().transpose().matmul(value.clone().cast(wide));
+        let total = key.sum_dim(1).transpose();
+        let context = query.clone().matmul(mixed) / (query.matmul(total) + 1e-8);
+        let tokens = value + apply(&self.proj, context.cast(dtype));
+        let more = self
+            .mlp
+            .forward(normalize(&self.norm2, tokens.clone(), EPSILON));
+        tokens + more
+    }
+
+    fn features(&self, x: Tensor<3>) -> Tensor<3> {
+        let w = self.w.val().cast(x.dtype());
+        let [features, _] = w.dims();
+        let half = x.clone().square().sum_dim(2) / 2.0;
+        let along = x.matmul(w.transpose().unsqueeze());
+        (along - half).exp() / (features as f64).sqrt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::activation::softmax;
+    use burn::tensor::{Distribution, Tolerance};
+
+    #[test]
+    fn attention_is_scaled_by_the_width_of_the_input_and_skips_by_the_values() {
+        let device = Device::flex();
+        let block = TokenTransformer::new(27, 5, &device);
+        let mut attn = block.attn;
+        attn.qkv.weight = attn.qkv.weight.map(|weight| weight * 40.0);
+        let x = Tensor::<3>::random([2, 7, 27], Distribution::Default, &device);
+        let qkv = x.clone().matmul(attn.qkv.weight.val().unsqueeze());
+        let part = |index: usize| qkv.clone().slice_dim(2, 5 * index..5 * (index + 1));
+        let (query, key, value) = (part(0), part(1), part(2));
+        let scores = query.matmul(key.transpose()) * 27f64.powf(-0.5);
+        let mixed = softmax(scores, 2).matmul(value.clone());
+        let want = value + mixed.matmul(attn.proj.weight.val().unsqueeze());
+        attn.forward(x)
+            .into_data()
+            .assert_approx_eq(&want.into_data(), Tolerance::<f32>::rel_abs(1e-5, 1e-5));
+    }
+
+    /// `E_w[φ(x)·φ(y)] = exp(x·y)` for Gaussian `w`, which the directions stand in for.
+    #[test]
+    fn random_features_estimate_the_softmax_kernel() {
+        let device = Device::flex();
+        let mut block = TokenPerformer::new(8, 4, &device);
+        let count = 40_000;
+        let normal = Distribution::Normal(0.0, 1.0);
+        block.w = Param::from_tensor(Tensor::random([count, 4], normal, &device));
+        let x = Tensor::<1>::from_floats([0.3, -0.2, 0.5, 0.1], &device).reshape([1, 1, 4]);
+        let y = Tensor::<1>::from_floats([0.4, 0.3, 0.2, -0.6], &device).reshape([1, 1, 4]);
+        let want: f32 = (x.clone() * y.clone()).sum().exp().into_scalar();
+        let got: f32 = (block.features(x) * block.features(y)).sum().into_scalar();
+        assert!((got - want).abs() < 0.05 * want, "{got} against {want}");
+    }
+
+    #[test]
+    fn directions_are_orthogonal_and_get_no_gradient() {
+        let device = Device::flex().autodiff();
+        let block = TokenPerformer::new(8, 6, &device);
+        let w = block.w.val();
+        let product = w.clone().matmul(w.clone().transpose());
+        let want = Tensor::<2>::eye(3, &device) * 3.0;
+        product
+            .into_data()
+            .assert_approx_eq(&want.into_data(), Tolerance::<f32>::rel_abs(1e-4, 1e-4));
+        let x = Tensor::random([1, 5, 8], Distribution::Default, &device);
+        let grads = block.forward(x).sum().backward();
+        assert!(w.grad(&grads).is_none());
+        assert!(block.kqv.weight.val().grad(&grads).is_some());
+    }
+}

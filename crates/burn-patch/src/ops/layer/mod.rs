@@ -1,0 +1,15 @@
+//! The operations of a transformer's layers.
+
+pub(crate) mod composed;
+
+mod attention;
+mod gelu;
+mod layer_norm;
+mod layer_ops;
+mod linear;
+
+pub use attention::attention;
+pub use gelu::gelu;
+pub use layer_norm::layer_norm;
+pub use layer_ops::{LayerGrads, LayerOps, NormGrads};
+pub use linear::linear;

@@ -1,0 +1,5 @@
+//! The one token type and its parts.
+
+mod tokens;
+
+pub use tokens::Tokens;
