@@ -112,11 +112,11 @@ fn case(name: &str, backend: &str, device: &Device) -> Step {
     }
 }
 
-fn linear(device: &Device) -> impl PatchEmbed + Module + 'static {
+fn linear(device: &Device) -> impl PatchEmbed + 'static {
     LinearPatchEmbedConfig::new([PATCH, PATCH], 3, DIM).init(device)
 }
 
-fn overlap(device: &Device) -> impl PatchEmbed + Module + 'static {
+fn overlap(device: &Device) -> impl PatchEmbed + 'static {
     OverlapPatchEmbedConfig::new([7, 7], [4, 4], 3, OVERLAP_DIM)
         .with_norm(PatchNorm::None)
         .init(device)
@@ -200,7 +200,7 @@ where
 }
 
 /// Through the tape. The loss is the sum of the tokens, the cheapest that both sides have.
-fn sum_backward(embed: impl PatchEmbed + Module + 'static, device: &Device) -> Step {
+fn sum_backward(embed: impl PatchEmbed + 'static, device: &Device) -> Step {
     let images = pictures(BATCH, 3, SIDE, device);
     let device = device.clone();
     let mut turn = 0;

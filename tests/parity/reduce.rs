@@ -5,8 +5,8 @@ use burn::tensor::{DType, Device};
 use burn_patch::Tokens;
 use burn_patch::grid::{Remainder, Window};
 use burn_patch::reduce::{
-    PatchMergerConfig, QueryPoolConfig, QueryScale, Reduce, SlotAttentionConfig, SlotInit,
-    TokenFuserConfig, TokenLearnerConfig, TokenLearnerV1Config,
+    PatchMergerConfig, QueryPoolConfig, QueryScale, SlotAttentionConfig, SlotInit,
+    TokenFuserConfig, TokenLearnerConfig, TokenLearnerV1Config, TokenPool,
 };
 use burn_patch_tests::{det, det_tensor, fill};
 
@@ -27,7 +27,7 @@ fn places(device: &Device) -> Tokens {
     Tokens::from_grid(det_tensor([2, 24, DIM], 0, device, DType::F32), grid)
 }
 
-fn check<M: Module + Reduce>(name: &str, init: impl Fn(&Device) -> M) {
+fn check<M: TokenPool>(name: &str, init: impl Fn(&Device) -> M) {
     golden(FILE, |backend, golden| {
         let reduce = fill(init(&backend.device), SEED);
         let tokens = reduce.forward(places(&backend.device));

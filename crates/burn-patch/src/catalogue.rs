@@ -72,9 +72,9 @@ macro_rules! catalogue {
             }
         }
 
-        impl $trait for $any {
-            $($crate::catalogue::catalogue!(@method [$($variant)*],
-                fn $method(&self $(, $arg: $type)*) -> $result);)*
+        $crate::catalogue::catalogue! {
+            @trait $trait for $any, [$($variant)*],
+            $(fn $method(&self $(, $arg: $type)*) -> $result;)*
         }
     };
 
@@ -89,12 +89,15 @@ macro_rules! catalogue {
         $config::$named($($arg),*)
     };
 
-    (@method [$($variant:ident)*], fn $method:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty) => {
-        $crate::catalogue::catalogue! {
-            @method_of [$($variant)*], $method ($(, $arg: $type)*) ($($arg),*) $result
+    (@trait $trait:ident for $any:ident, $variants:tt,
+        $(fn $method:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)*) => {
+        impl $trait for $any {
+            $($crate::catalogue::catalogue! {
+                @method $variants, $method ($(, $arg: $type)*) ($($arg),*) $result
+            })*
         }
     };
-    (@method_of [$($variant:ident)*], $method:ident ($(, $arg:ident: $type:ty)*) $args:tt $result:ty) => {
+    (@method [$($variant:ident)*], $method:ident ($(, $arg:ident: $type:ty)*) $args:tt $result:ty) => {
         fn $method(&self $(, $arg: $type)*) -> $result {
             match self {
                 $(Self::$variant(module) => module.$method $args,)*

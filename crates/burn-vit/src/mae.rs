@@ -159,11 +159,7 @@ impl MaeConfig {
     ///
     /// The encoder's errors, decoder heads or positions that do not fit its width, a mask ratio out
     /// of range, [`Error::OffGrid`], [`Error::ReducedEncoder`], [`Error::Untiled`] and [`Error::Unread`].
-    pub fn try_init<E: PatchEmbed + Module>(
-        &self,
-        embed: E,
-        device: &Device,
-    ) -> Result<Mae<E>, Error> {
+    pub fn try_init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Result<Mae<E>, Error> {
         RandomMask::try_new(self.mask_ratio)?;
         if !embed.keeps_grid() {
             return Err(Error::OffGrid);
@@ -218,13 +214,13 @@ impl MaeConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
-    pub fn init<E: PatchEmbed + Module>(&self, embed: E, device: &Device) -> Mae<E> {
+    pub fn init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Mae<E> {
         self.try_init(embed, device)
             .unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
-impl<E: PatchEmbed + Module> Mae<E> {
+impl<E: PatchEmbed> Mae<E> {
     /// Masks by `noise` (one value per patch, images one after another), encodes, reconstructs.
     ///
     /// # Panics

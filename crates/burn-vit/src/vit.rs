@@ -10,7 +10,7 @@ use burn_patch::grid::PatchGrid;
 use burn_patch::position::{
     AnyPosition, LearnedPositionConfig, SinCosDialect, SinCosPositionConfig,
 };
-use burn_patch::reduce::{AnyReduce, AnyReduceConfig, Reduce};
+use burn_patch::reduce::{AnyReduce, AnyReduceConfig, TokenPool};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -189,11 +189,7 @@ impl VitConfig {
     ///
     /// If the embedding refuses the image size, heads do not divide the width, a rate is out of
     /// range, a class token is pooled that is not there, or a reducer does not fit.
-    pub fn try_init<E: PatchEmbed + Module>(
-        &self,
-        embed: E,
-        device: &Device,
-    ) -> Result<Vit<E>, Error> {
+    pub fn try_init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Result<Vit<E>, Error> {
         let grid = embed.layout(self.image)?;
         let dim = embed.dim();
         let prefix = self.prefix();
@@ -204,7 +200,7 @@ impl VitConfig {
         let reducer = reduce
             .map(|reduce| reduce.try_init(self.depth, dim, device))
             .transpose()?;
-        if !embed.keeps_grid() && reducer.as_ref().is_some_and(Reduce::needs_grid) {
+        if !embed.keeps_grid() && reducer.as_ref().is_some_and(TokenPool::needs_grid) {
             return Err(Error::ReduceOffGrid);
         }
         let vit = Vit {
@@ -234,7 +230,7 @@ impl VitConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
-    pub fn init<E: PatchEmbed + Module>(&self, embed: E, device: &Device) -> Vit<E> {
+    pub fn init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Vit<E> {
         self.try_init(embed, device)
             .unwrap_or_else(|error| panic!("{error}"))
     }
@@ -254,7 +250,7 @@ impl VitConfig {
     }
 }
 
-impl<E: PatchEmbed + Module> Vit<E> {
+impl<E: PatchEmbed> Vit<E> {
     /// Images to logits, or to pooled features where there is no head.
     ///
     /// # Panics

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use burn_patch::embed::{AnyPatchEmbed, PatchEmbed};
-use burn_patch::reduce::Reduce;
+use burn_patch::reduce::TokenPool;
 use burn_vit::Vit;
 use tiny_mae::{
     Choice, Classifier, Error, PictureBatcher, RATE_FROM_SCRATCH, Split, TEST_BATCH, accuracy,
@@ -55,7 +55,7 @@ impl Bench<'_> {
             accuracy_deviation: deviation(&accuracies),
             embedding_parameters: trainable(&fresh.patch_embed) + reducer.map_or(0, trainable),
             parameters: trainable(&fresh),
-            tokens: reducer.map_or(embedded, Reduce::tokens),
+            tokens: reducer.map_or(embedded, TokenPool::tokens),
             training_images_per_second: seen as f64 / training_seconds,
             inference_images_per_second: mean(&forward_rates),
             seconds: start.elapsed().as_secs_f64(),

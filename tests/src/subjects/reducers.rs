@@ -3,8 +3,8 @@ use burn::tensor::{DType, Device, Tensor};
 use burn_patch::Tokens;
 use burn_patch::embed::{LinearPatchEmbed, LinearPatchEmbedConfig, PatchEmbed};
 use burn_patch::reduce::{
-    AnyReduce, AnyReduceConfig, REDUCERS, RandomMask, Reduce, SlotAttention, SlotAttentionConfig,
-    SlotInit, TokenFuser, TokenFuserConfig,
+    AnyReduce, AnyReduceConfig, REDUCERS, RandomMask, SlotAttention, SlotAttentionConfig, SlotInit,
+    TokenFuser, TokenFuserConfig, TokenPool,
 };
 
 use super::{BATCH, CELLS, CHANNELS, DIM, STRIDE, images};

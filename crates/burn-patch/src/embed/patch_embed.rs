@@ -1,5 +1,6 @@
 //! What every embedding is.
 
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Int, Tensor};
 
 use crate::grid::PatchGrid;
@@ -7,7 +8,7 @@ use crate::ops::{Images, PixelOrder};
 use crate::{Error, Tokens};
 
 /// A module that turns images `[batch, channels, height, width]` into tokens. It adds no positions.
-pub trait PatchEmbed {
+pub trait PatchEmbed: Module + ModuleDisplay {
     /// Channels of the images.
     fn channels(&self) -> usize;
 

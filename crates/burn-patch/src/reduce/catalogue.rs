@@ -39,6 +39,7 @@ catalogue! {
 mod tests {
     use super::*;
     use crate::grid::{Remainder, Window};
+    use burn::tensor::Device;
     use burn::tensor::{Distribution, Int, Tolerance};
 
     const DIM: usize = 8;

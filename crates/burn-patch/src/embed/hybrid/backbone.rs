@@ -1,12 +1,13 @@
 //! What turns images into features before they become tokens.
 
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 use crate::Error;
 use crate::grid::PatchGrid;
 
 /// A module that turns images `[batch, channels, height, width]` into features `[batch, dim, rows, cols]`.
-pub trait Backbone {
+pub trait Backbone: Module + ModuleDisplay {
     /// Channels of the images.
     fn channels(&self) -> usize;
 

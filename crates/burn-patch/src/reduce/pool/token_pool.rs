@@ -1,5 +1,6 @@
 //! What every pooling reducer is.
 
+use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::{Error, Tokens};
@@ -10,7 +11,7 @@ use crate::{Error, Tokens};
 /// Prefix tokens stay in front and are not summed. Padding has no weight, and a token that stands for several
 /// patches weighs as much as that many tokens; the results have neither padding nor counts. Every image needs at
 /// least one token that is not padding.
-pub trait TokenPool {
+pub trait TokenPool: Module {
     /// Width of the tokens that it takes.
     fn dim(&self) -> usize;
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::embed::adaptive::gated::config::GatedPatchEmbedConfig;
 use crate::embed::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::{Distribution, Gradients, Tolerance};
