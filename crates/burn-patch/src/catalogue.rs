@@ -18,7 +18,8 @@ macro_rules! catalogue {
         $(#[$list_doc:meta])* list $list:ident;
         $(#[$config_doc:meta])* config $any_config:ident;
         $(#[$module_doc:meta])* module $any:ident;
-        $(#[$named_doc:meta])* named $named:ident($($named_arg:ident: $named_type:ty),*);
+        $(#[$named_doc:meta])* named $named:ident = $each:ident($($named_arg:ident: $named_type:ty),*);
+        init($($init_arg:ident: $init_type:ty),*);
         trait $trait:ident {
             $(fn $method:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)*
         }
@@ -47,7 +48,7 @@ macro_rules! catalogue {
             $(#[$named_doc])*
             pub fn $named(name: &str, $($named_arg: $named_type),*) -> Option<Self> {
                 $crate::catalogue::catalogue!(@named name, [$(($name, $variant, $config))*],
-                    $named($($named_arg),*))
+                    $each($($named_arg),*))
             }
 
             /// Builds the module.
@@ -55,10 +56,12 @@ macro_rules! catalogue {
             /// # Errors
             ///
             /// Those of the variant.
-            pub fn try_init(&self, device: &burn::tensor::Device) -> Result<$any, $crate::Error> {
-                match self {
-                    $(Self::$variant(config) => config.try_init(device).map($any::$variant),)*
-                }
+            pub fn try_init(
+                &self,
+                $($init_arg: $init_type,)*
+                device: &burn::tensor::Device,
+            ) -> Result<$any, $crate::Error> {
+                $crate::catalogue::catalogue!(@init self, $any, [$($variant)*], ($($init_arg,)* device))
             }
 
             /// Builds the module.
@@ -67,8 +70,8 @@ macro_rules! catalogue {
             ///
             /// With the text of [`try_init`](Self::try_init)'s error.
             #[track_caller]
-            pub fn init(&self, device: &burn::tensor::Device) -> $any {
-                self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
+            pub fn init(&self, $($init_arg: $init_type,)* device: &burn::tensor::Device) -> $any {
+                self.try_init($($init_arg,)* device).unwrap_or_else(|error| panic!("{error}"))
             }
         }
 
@@ -78,15 +81,21 @@ macro_rules! catalogue {
         }
     };
 
+    (@init $self:ident, $any:ident, [$($variant:ident)*], $args:tt) => {
+        match $self {
+            $(Self::$variant(config) => config.try_init $args.map($any::$variant),)*
+        }
+    };
+
     (@named $name:ident, [$(($literal:literal, $variant:ident, $config:ident))*],
-        $named:ident $args:tt) => {
+        $each:ident $args:tt) => {
         match $name {
-            $($literal => Some(Self::$variant($crate::catalogue::catalogue!(@call $config, $named $args))),)*
+            $($literal => Some(Self::$variant($crate::catalogue::catalogue!(@call $config, $each $args))),)*
             _ => None,
         }
     };
-    (@call $config:ident, $named:ident ($($arg:ident),*)) => {
-        $config::$named($($arg),*)
+    (@call $config:ident, $each:ident ($($arg:ident),*)) => {
+        $config::$each($($arg),*)
     };
 
     (@trait $trait:ident for $any:ident, $variants:tt,

@@ -65,6 +65,26 @@ pub enum Error {
         /// Its value.
         got: usize,
     },
+    /// Too few host values for something that draws.
+    #[error("{what} needs {expected} values of noise, got {got}; hand some in (`forward_with`)")]
+    Noise {
+        /// What draws.
+        what: &'static str,
+        /// How many it needs.
+        expected: usize,
+        /// How many were left.
+        got: usize,
+    },
+    /// Tokens that a position encoding cannot place.
+    #[error("{what} cannot place {got}; expected {expected}")]
+    Place {
+        /// The encoding.
+        what: &'static str,
+        /// What it can place.
+        expected: String,
+        /// What it was given.
+        got: String,
+    },
     /// A mask ratio outside `[0, 1)`.
     #[error("expected a mask ratio in [0, 1), got {got}")]
     MaskRatio {

@@ -3,13 +3,13 @@
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
-//! use burn_patch::position::LearnedPositionConfig;
+//! use burn_patch::position::{LearnedPositionConfig, Position, Site};
 //!
 //! let device = Device::flex();
 //! let embed = LinearPatchEmbedConfig::new([16, 16], 3, 192).init(&device);
-//! let position = LearnedPositionConfig::new([14, 14], 192).init(&device);
+//! let position = LearnedPositionConfig::new().init(&Site::new([14, 14], 192), &device);
 //!
-//! let tokens = position.forward(embed.forward(Tensor::zeros([2, 3, 224, 224], &device)));
+//! let tokens = position.add(embed.forward(Tensor::zeros([2, 3, 224, 224], &device)), 0);
 //! assert_eq!(tokens.embeddings().dims(), [2, 196, 192]);
 //! assert_eq!(tokens.grid().center_px(0, 1), [8.0, 24.0]);
 //! ```
@@ -28,9 +28,11 @@ pub mod reduce;
 pub mod tokens;
 
 mod error;
+mod noise;
 
 pub use catalogue::CatalogueEntry;
 pub use error::Error;
+pub use noise::{Noise, uniform_noise};
 pub use tokens::Tokens;
 
 /// Compiles the README's example.

@@ -17,7 +17,8 @@ catalogue! {
     module AnyPatchEmbed;
     /// The embedding called `name` with its usual settings and one token per `stride`
     /// (`[vertical, horizontal]` in pixels); none if [`EMBEDDINGS`] has no such name.
-    named for_stride(stride: [usize; 2], channels: usize, dim: usize);
+    named for_stride = for_stride(stride: [usize; 2], channels: usize, dim: usize);
+    init();
     trait PatchEmbed {
         fn channels(&self) -> usize;
         fn dim(&self) -> usize;

@@ -72,7 +72,7 @@ pub struct BoxCoder {
 ///
 /// - images or feature maps `[batch, channels, height, width]`
 /// - tokens `[batch, (height/patch height)·(width/patch width), dim]`, row-major by the patch that they started
-///   from, [off the grid](Tokens::is_off_grid): each carries its box
+///   from, [off the grid](crate::tokens::Places::Boxes): each carries its box
 ///
 /// # Equation
 ///
@@ -214,7 +214,7 @@ impl PatchEmbed for DeformablePatchEmbed {
             .forward_visible(images.clone(), cells.clone());
         let boxes = self.boxes(features.into_embeddings(), Some(cells.clone()), &grid);
         let embeddings = self.sample(images, &boxes);
-        Tokens::from_cells(embeddings, grid, cells).with_boxes_px(boxes.centered())
+        Tokens::off_grid(embeddings, grid, boxes.centered())
     }
 }
 

@@ -61,7 +61,7 @@ pub fn patchify(images: Tensor<4>, patch: [usize; 2], order: FlatOrder) -> Resul
 /// If tokens are missing, carry a prefix, or are not a whole number of channels wide.
 pub fn unpatchify(patches: Tokens, order: FlatOrder) -> Result<Tensor<4>, Error> {
     let grid = *patches.grid();
-    if !patches.is_regular() || patches.prefix() > 0 {
+    if !patches.is_whole_grid() || patches.prefix() > 0 {
         return Err(Error::Irregular {
             what: "unpatchify",
             because: "selected, moved or given a prefix",

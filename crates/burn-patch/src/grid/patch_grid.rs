@@ -38,6 +38,7 @@ impl Window {
         })?;
         Ok(PatchGrid {
             size,
+            frames: 1,
             rows,
             cols,
             window: Self {
@@ -103,11 +104,14 @@ struct Axis {
     pad_after: usize,
 }
 
-/// A grid of windows over an image: `rows × cols` tokens in row-major order.
+/// A grid of windows over an image: `rows × cols` tokens in row-major order, or over a clip, frame after frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PatchGrid {
     /// Image size, `[height, width]` in pixels, before padding.
     pub size: [usize; 2],
+    /// Frames (or groups of frames, where a window spans several) one after the other; 1 for an image.
+    #[serde(default = "one")]
+    pub frames: usize,
     /// Windows per column.
     pub rows: usize,
     /// Windows per row.
@@ -116,10 +120,30 @@ pub struct PatchGrid {
     pub window: Window,
 }
 
+fn one() -> usize {
+    1
+}
+
 impl PatchGrid {
-    /// Number of tokens, `rows · cols`.
+    /// The same windows over each of `frames` frames.
+    #[must_use]
+    pub fn over_frames(self, frames: usize) -> Self {
+        Self { frames, ..self }
+    }
+
+    /// Centres of all cells in their order, each `[frame, y, x]`: `y` and `x` in pixels of the unpadded image.
+    pub fn centers(&self) -> impl Iterator<Item = [f32; 3]> {
+        let cells = self.rows * self.cols;
+        (0..self.tokens()).map(move |index| {
+            let cell = index % cells;
+            let [y, x] = self.center_px(cell / self.cols, cell % self.cols);
+            [(index / cells) as f32, y, x]
+        })
+    }
+
+    /// Number of tokens, `frames · rows · cols`.
     pub fn tokens(&self) -> usize {
-        self.rows * self.cols
+        self.frames * self.rows * self.cols
     }
 
     /// Values per window, `channels · kernel height · kernel width`.
@@ -176,6 +200,7 @@ impl PatchGrid {
         })?;
         Ok(Self {
             size: self.size,
+            frames: self.frames,
             rows: over.rows,
             cols: over.cols,
             window: self.window.then(&over.window),

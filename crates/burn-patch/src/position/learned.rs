@@ -8,20 +8,18 @@ use burn::tensor::{Device, Tensor};
 use crate::grid::nonzero;
 use crate::ops::gather_rows;
 use crate::position::add::add;
-use crate::position::place::{cell_coordinates, interpolate};
+use crate::position::place::interpolate;
+use crate::position::position::Position;
+use crate::position::site::Site;
+use crate::tokens::{Frame, Layout, PlaceKind, Places};
 use crate::{Error, Tokens};
 
 /// Configuration of [`LearnedPosition`].
 #[derive(Config, Debug)]
 pub struct LearnedPositionConfig {
-    /// Grid `[rows, cols]`.
-    pub grid: [usize; 2],
-    /// Width of the embeddings.
-    pub dim: usize,
-    /// Rows of the table in front of the grid's, for class and register tokens. 0 is timm's
-    /// `no_embed_class`: prefix tokens then get no position.
-    #[config(default = 0)]
-    pub prefix: usize,
+    /// Rows of the table in front of the grid's, for class and register tokens; none: one for each prefix token of the
+    /// [`Site`]. 0 is timm's `no_embed_class`: prefix tokens then get no position.
+    pub prefix: Option<usize>,
     /// Initialiser of the table. timm truncates `N(0, 0.02)` at ±2, a hundred standard deviations, so
     /// the plain normal distribution is the same.
     #[config(default = "Initializer::Normal { mean: 0.0, std: 0.02 }")]
@@ -48,20 +46,20 @@ pub struct LearnedPositionConfig {
 /// ```
 /// use burn::tensor::{Device, Tensor};
 /// use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
-/// use burn_patch::position::LearnedPositionConfig;
+/// use burn_patch::position::{LearnedPositionConfig, Position, Site};
 ///
 /// let device = Device::flex();
 /// let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
-/// let position = LearnedPositionConfig::new([2, 3], 8).with_prefix(1).init(&device);
+/// let position = LearnedPositionConfig::new().init(&Site::new([2, 3], 8).with_prefix(1), &device);
 /// let tokens = embed.forward(Tensor::zeros([2, 1, 8, 12], &device));
-/// let tokens = position.forward(tokens.with_prefix(Tensor::zeros([1, 1, 8], &device)));
+/// let tokens = position.add(tokens.with_prefix(Tensor::zeros([1, 1, 8], &device)), 0);
 /// assert_eq!(tokens.embeddings().dims(), [2, 7, 8]);
 /// ```
 #[derive(Module, Debug)]
 pub struct LearnedPosition {
-    /// The table, `[1, prefix + rows·cols, dim]`.
+    /// The table, `[1, prefix + frames·rows·cols, dim]`.
     pub pos_embed: Param<Tensor<3>>,
-    grid: [usize; 2],
+    grid: [usize; 3],
     prefix: usize,
 }
 
@@ -71,14 +69,16 @@ impl LearnedPositionConfig {
     /// # Errors
     ///
     /// [`Error::Zero`] for an empty grid or dim.
-    pub fn try_init(&self, device: &Device) -> Result<LearnedPosition, Error> {
-        nonzero("grid", &self.grid)?;
-        nonzero("dim", &[self.dim])?;
-        let rows = self.prefix + self.grid[0] * self.grid[1];
+    pub fn try_init(&self, site: &Site, device: &Device) -> Result<LearnedPosition, Error> {
+        nonzero("grid", &site.grid)?;
+        nonzero("dim", &[site.dim])?;
+        let prefix = self.prefix.unwrap_or(site.prefix);
         Ok(LearnedPosition {
-            pos_embed: self.initializer.init([1, rows, self.dim], device),
-            grid: self.grid,
-            prefix: self.prefix,
+            pos_embed: self
+                .initializer
+                .init([1, prefix + site.cells(), site.dim], device),
+            grid: site.grid,
+            prefix,
         })
     }
 
@@ -87,57 +87,78 @@ impl LearnedPositionConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
-    pub fn init(&self, device: &Device) -> LearnedPosition {
-        self.try_init(device)
+    #[track_caller]
+    pub fn init(&self, site: &Site, device: &Device) -> LearnedPosition {
+        self.try_init(site, device)
             .unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
-impl LearnedPosition {
-    /// Adds positions.
-    ///
-    /// # Panics
-    ///
-    /// If the grid or the dim differs from the table's, or there are some prefix tokens but fewer than the
-    /// table has rows for.
-    pub fn forward(&self, tokens: Tokens) -> Tokens {
-        let grid = tokens.grid();
-        assert_eq!(
-            [grid.rows, grid.cols],
-            self.grid,
-            "the tokens' grid and the position table's"
-        );
+impl Position for LearnedPosition {
+    fn check(&self, layout: &Layout, places: PlaceKind, prefix: usize) -> Result<(), Error> {
+        let refuse = |expected: String, got: String| {
+            Err(Error::Place {
+                what: "this position table",
+                expected,
+                got,
+            })
+        };
+        for grid in layout.grids() {
+            let got = [grid.frames, grid.rows, grid.cols];
+            if got != self.grid {
+                return refuse(
+                    format!("a grid of {:?} (frames, rows, columns)", self.grid),
+                    format!("{got:?}"),
+                );
+            }
+        }
+        if prefix > 0 && prefix < self.prefix {
+            return refuse(
+                format!("no prefix tokens or at least {}", self.prefix),
+                format!("{prefix}"),
+            );
+        }
+        if places == PlaceKind::Boxes && self.grid[0] > 1 {
+            return refuse(
+                "cells of its grid".into(),
+                "boxes off the grid of a clip".into(),
+            );
+        }
+        Ok(())
+    }
+
+    fn add(&self, tokens: Tokens, before_block: usize) -> Tokens {
+        if before_block > 0 {
+            return tokens;
+        }
+        self.check(tokens.layout(), tokens.places().kind(), tokens.prefix())
+            .unwrap_or_else(|error| panic!("{error}"));
         let table = self.pos_embed.val();
         assert_eq!(
             tokens.dim(),
             table.dims()[2],
             "the tokens' dim and the position table's"
         );
-        let prefix = self.prefix_table();
-        assert!(
-            tokens.prefix() == 0 || tokens.prefix() >= self.prefix,
-            "expected no prefix tokens or at least {}, got {}",
-            self.prefix,
-            tokens.prefix()
-        );
         let patches = match self.prefix {
             0 => table,
             prefix => table.slice_dim(1, prefix..),
         };
-        let patches = if tokens.is_off_grid() {
-            interpolate(patches, self.grid, cell_coordinates(&tokens))
-        } else {
-            match tokens.source() {
-                Some(source) => {
-                    let [_, cells, dim] = patches.dims();
-                    gather_rows(patches.expand([tokens.batch(), cells, dim]), source)
-                }
-                None => patches,
+        let patches = match tokens.places() {
+            Places::Cells => patches,
+            Places::Picked(cells) => {
+                let [_, count, dim] = patches.dims();
+                gather_rows(patches.expand([tokens.batch(), count, dim]), cells.clone())
+            }
+            Places::Boxes(_) => {
+                let [_, rows, cols] = self.grid;
+                interpolate(patches, [rows, cols], tokens.coordinates(Frame::Cells))
             }
         };
-        add(tokens, patches, prefix)
+        add(tokens, patches, self.prefix_table())
     }
+}
 
+impl LearnedPosition {
     /// The rows for prefix tokens, `[1, prefix, dim]`.
     pub fn prefix_table(&self) -> Option<Tensor<3>> {
         (self.prefix > 0).then(|| self.pos_embed.val().slice_dim(1, ..self.prefix))
@@ -159,12 +180,11 @@ mod tests {
     #[test]
     fn adding_then_selecting_equals_selecting_then_adding() {
         let device = Device::flex();
-        let position = LearnedPositionConfig::new([2, 3], 4)
-            .with_prefix(1)
-            .init(&device);
+        let position =
+            LearnedPositionConfig::new().init(&Site::new([2, 3], 4).with_prefix(1), &device);
         let index = Tensor::from_ints([[4, 1, 0], [2, 2, 5]], &device);
-        let before = position.forward(tokens(&device)).select(index.clone());
-        let after = position.forward(tokens(&device).select(index));
+        let before = position.add(tokens(&device), 0).select(index.clone());
+        let after = position.add(tokens(&device).select(index), 0);
         after
             .into_embeddings()
             .into_data()
@@ -174,11 +194,13 @@ mod tests {
     #[test]
     fn a_token_off_the_grid_gets_the_table_at_its_center() {
         let device = Device::flex();
-        let position = LearnedPositionConfig::new([2, 3], 4).init(&device);
+        let position = LearnedPositionConfig::new().init(&Site::new([2, 3], 4), &device);
         // Over the four cells at the left, whose centres lie at 1 and 3.
         let boxes = Tensor::from_floats([[[2.0, 2.0, 4.0, 4.0]], [[1.0, 5.0, 2.0, 2.0]]], &device);
         let index = Tensor::from_ints([[0], [2]], &device);
-        let moved = tokens(&device).select(index).with_boxes_px(boxes);
+        let moved = tokens(&device)
+            .select(index)
+            .with_places(Places::Boxes(boxes));
         let table = position.pos_embed.val();
         let rows = |cells: &[i32]| {
             let cells = Tensor::<1, burn::tensor::Int>::from_ints(cells, &device);
@@ -186,7 +208,7 @@ mod tests {
         };
         let want = Tensor::cat(vec![rows(&[0, 1, 3, 4]), rows(&[2])], 0);
         position
-            .forward(moved)
+            .add(moved, 0)
             .into_embeddings()
             .into_data()
             .assert_approx_eq(
@@ -198,9 +220,9 @@ mod tests {
     #[test]
     fn without_prefix_rows_the_class_token_gets_no_position() {
         let device = Device::flex();
-        let position = LearnedPositionConfig::new([2, 3], 4).init(&device);
+        let position = LearnedPositionConfig::new().init(&Site::new([2, 3], 4), &device);
         let tokens = tokens(&device).with_prefix(Tensor::ones([1, 1, 4], &device));
-        let prefix = position.forward(tokens).prefix_embeddings().unwrap();
+        let prefix = position.add(tokens, 0).prefix_embeddings().unwrap();
         prefix
             .into_data()
             .assert_eq(&Tensor::<3>::ones([2, 1, 4], &device).into_data(), true);
@@ -209,11 +231,10 @@ mod tests {
     #[test]
     fn registers_behind_the_class_token_get_no_position() {
         let device = Device::flex();
-        let position = LearnedPositionConfig::new([2, 3], 4)
-            .with_prefix(1)
-            .init(&device);
+        let position =
+            LearnedPositionConfig::new().init(&Site::new([2, 3], 4).with_prefix(1), &device);
         let tokens = tokens(&device).with_prefix(Tensor::zeros([1, 3, 4], &device));
-        let tokens = position.forward(tokens);
+        let tokens = position.add(tokens, 0);
         let got = tokens.into_embeddings().slice([0..1, 0..9, 0..4]);
         let table = position.pos_embed.val();
         let zeros = Tensor::zeros([1, 2, 4], &device);
@@ -223,11 +244,11 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "the tokens' grid and the position table's")]
+    #[should_panic(expected = "this position table cannot place")]
     fn another_grid_is_refused() {
         let device = Device::flex();
-        LearnedPositionConfig::new([3, 2], 4)
-            .init(&device)
-            .forward(tokens(&device));
+        LearnedPositionConfig::new()
+            .init(&Site::new([3, 2], 4), &device)
+            .add(tokens(&device), 0);
     }
 }

@@ -1,33 +1,21 @@
-//! Places of tokens, in units of the grid's cells.
+//! A table read between its rows.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
-use crate::Tokens;
 use crate::ops::gather_rows;
 
-/// Row and column of each patch token's centre, `[1 or batch, tokens, 1]` each: whole numbers on the grid, 0 at
-/// the centre of the first cell.
-pub(crate) fn cell_coordinates(tokens: &Tokens) -> [Tensor<3>; 2] {
-    let boxes = tokens.boxes_px().cast(DType::F32);
-    let window = tokens.grid().window;
-    [0, 1].map(|axis| {
-        let first = window.kernel[axis] as f32 / 2.0 - window.pad_before[axis] as f32;
-        let center = boxes.clone().slice_dim(2, axis..axis + 1);
-        (center - first) / window.stride[axis] as f32
-    })
-}
-
-/// Rows of `table` (`[1, rows·cols, dim]`) at fractional `places`, bilinearly, the border repeated outside.
+/// Rows of `table` (`[1, rows·cols, dim]`) at fractional `places` (`[batch, tokens, 2]`: row, column), bilinearly, the
+/// border repeated outside.
 pub(crate) fn interpolate(
     table: Tensor<3>,
     [rows, cols]: [usize; 2],
-    places: [Tensor<3>; 2],
+    places: Tensor<3>,
 ) -> Tensor<3> {
     let [_, cells, dim] = table.dims();
-    let [batch, ..] = places[0].dims();
+    let [batch, ..] = places.dims();
     let dtype = table.dtype();
     let table = table.expand([batch, cells, dim]);
-    let [y, x] = places;
+    let [y, x] = [0, 1].map(|axis| places.clone().slice_dim(2, axis..axis + 1));
     let [y, x] = [Axis::new(y, rows), Axis::new(x, cols)];
     let corners = [
         (&y.low, &x.low),
@@ -79,7 +67,7 @@ mod tests {
         let got = interpolate(
             table.clone(),
             [2, 3],
-            [places([0.5, 0.0, 7.0]), places([1.0, -2.0, 2.0])],
+            Tensor::cat(vec![places([0.5, 0.0, 7.0]), places([1.0, -2.0, 2.0])], 2),
         );
         let row = |cell: usize| table.clone().slice_dim(1, cell..cell + 1);
         let want = Tensor::cat(vec![(row(1) + row(4)) / 2.0, row(0), row(5)], 1);

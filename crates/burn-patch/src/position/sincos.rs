@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::grid::nonzero;
 use crate::ops::gather_rows;
 use crate::position::add::add;
-use crate::position::place::cell_coordinates;
+use crate::position::position::Position;
+use crate::position::site::Site;
+use crate::tokens::{Frame, Layout, PlaceKind, Places};
 use crate::{Error, Tokens};
 
 /// Which library's arrangement: order of the axes, of sine and cosine, and spacing of the frequencies.
@@ -31,10 +33,6 @@ pub enum SinCosDialect {
 /// Configuration of [`SinCosPosition`].
 #[derive(Config, Debug)]
 pub struct SinCosPositionConfig {
-    /// Grid `[rows, cols]` to prepare the table for; other grids are computed when met.
-    pub grid: [usize; 2],
-    /// Width of the embeddings, a multiple of 4.
-    pub dim: usize,
     /// Arrangement.
     #[config(default = "SinCosDialect::Mae")]
     pub dialect: SinCosDialect,
@@ -53,6 +51,21 @@ pub struct SinCosPositionConfig {
 /// # Equation
 ///
 /// `π(y, x) = [sin(x·ω), cos(x·ω), sin(y·ω), cos(y·ω)]`, `ωᵢ = 10000^(−4i/dim)`, in MAE's dialect.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_patch::embed::{FlatOrder, patchify};
+/// use burn_patch::position::{Position, SinCosPositionConfig, Site};
+///
+/// let device = Device::flex();
+/// let position = SinCosPositionConfig::new().init(&Site::new([1, 2], 4), &device);
+/// let tokens = patchify(Tensor::zeros([1, 1, 2, 4], &device), [2, 2], FlatOrder::default()).unwrap();
+/// let (sin, cos) = 1f32.sin_cos();
+/// position.add(tokens, 0).embeddings().into_data().assert_approx_eq::<f32>(
+///     &[[[0.0, 1.0, 0.0, 1.0], [sin, cos, 0.0, 1.0]]].into(),
+///     burn::tensor::Tolerance::rel_abs(1e-6, 1e-7),
+/// );
+/// ```
 #[derive(Module, Debug)]
 pub struct SinCosPosition {
     /// The table for `grid`, `[1, rows·cols, dim]`; fixed, so not saved.
@@ -68,10 +81,11 @@ impl SinCosPositionConfig {
     /// # Errors
     ///
     /// [`Error::Zero`] for an empty grid, [`Error::Indivisible`] for a dim that is no multiple of 4.
-    pub fn try_init(&self, device: &Device) -> Result<SinCosPosition, Error> {
+    pub fn try_init(&self, site: &Site, device: &Device) -> Result<SinCosPosition, Error> {
+        let [_, rows, cols] = site.grid;
         Ok(SinCosPosition {
-            table: table_tensor(self.grid, self.dim, self.dialect, device)?,
-            grid: self.grid,
+            table: table_tensor([rows, cols], site.dim, self.dialect, device)?,
+            grid: [rows, cols],
             dialect: self.dialect,
         })
     }
@@ -81,20 +95,31 @@ impl SinCosPositionConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
-    pub fn init(&self, device: &Device) -> SinCosPosition {
-        self.try_init(device)
+    #[track_caller]
+    pub fn init(&self, site: &Site, device: &Device) -> SinCosPosition {
+        self.try_init(site, device)
             .unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
-impl SinCosPosition {
-    /// Adds positions.
-    ///
-    /// # Panics
-    ///
-    /// If the tokens' dim differs.
-    pub fn forward(&self, tokens: Tokens) -> Tokens {
-        let grid = [tokens.grid().rows, tokens.grid().cols];
+impl Position for SinCosPosition {
+    fn check(&self, layout: &Layout, _: PlaceKind, _: usize) -> Result<(), Error> {
+        match layout.grids().iter().find(|grid| grid.frames > 1) {
+            None => Ok(()),
+            Some(grid) => Err(Error::Place {
+                what: "these sines and cosines of row and column",
+                expected: "one frame".into(),
+                got: format!("{} frames", grid.frames),
+            }),
+        }
+    }
+
+    fn add(&self, tokens: Tokens, before_block: usize) -> Tokens {
+        if before_block > 0 {
+            return tokens;
+        }
+        self.check(tokens.layout(), tokens.places().kind(), tokens.prefix())
+            .unwrap_or_else(|error| panic!("{error}"));
         let [_, _, dim] = self.table.dims();
         assert_eq!(
             tokens.dim(),
@@ -102,24 +127,28 @@ impl SinCosPosition {
             "the tokens' dim and the position table's"
         );
         let dtype = tokens.embeddings().dtype();
-        if tokens.is_off_grid() {
-            let waves = waves_at(cell_coordinates(&tokens), dim, self.dialect);
-            return add(tokens, waves.cast(dtype), None);
-        }
-        let table = if grid == self.grid {
-            self.table.clone()
-        } else {
-            table_tensor(grid, dim, self.dialect, &self.table.device())
-                .unwrap_or_else(|error| panic!("{error}"))
-        };
-        let table = match tokens.source() {
-            Some(source) => gather_rows(
-                table.expand([tokens.batch(), grid[0] * grid[1], dim]),
-                source,
+        let waves = match (tokens.layout(), tokens.places()) {
+            (Layout::Same(grid), Places::Cells) => self.table([grid.rows, grid.cols]),
+            (Layout::Same(grid), Places::Picked(cells)) => gather_rows(
+                self.table([grid.rows, grid.cols])
+                    .expand([tokens.batch(), grid.tokens(), dim]),
+                cells.clone(),
             ),
-            None => table,
+            _ => waves_at(tokens.coordinates(Frame::Cells), dim, self.dialect),
         };
-        add(tokens, table.cast(dtype), None)
+        add(tokens, waves.cast(dtype), None)
+    }
+}
+
+impl SinCosPosition {
+    /// The table of a grid, computed anew where it is not the one prepared.
+    fn table(&self, grid: [usize; 2]) -> Tensor<3> {
+        if grid == self.grid {
+            return self.table.clone();
+        }
+        let [_, _, dim] = self.table.dims();
+        table_tensor(grid, dim, self.dialect, &self.table.device())
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -160,14 +189,17 @@ fn frequencies(dim: usize, dialect: SinCosDialect) -> Vec<f64> {
         .collect()
 }
 
-/// The waves at fractional places (`[rows, tokens, 1]` each), `[rows, tokens, dim]`.
-fn waves_at([y, x]: [Tensor<3>; 2], dim: usize, dialect: SinCosDialect) -> Tensor<3> {
+/// The waves at fractional places (`[batch, tokens, 2]`: row, column), `[batch, tokens, dim]`.
+fn waves_at(places: Tensor<3>, dim: usize, dialect: SinCosDialect) -> Tensor<3> {
     let frequencies: Vec<f32> = frequencies(dim, dialect)
         .iter()
         .map(|&omega| omega as f32)
         .collect();
-    let omega = Tensor::from_data(TensorData::new(frequencies, [1, 1, dim / 4]), &y.device());
-    let [y, x] = [y, x].map(|place| place * omega.clone());
+    let omega = Tensor::from_data(
+        TensorData::new(frequencies, [1, 1, dim / 4]),
+        &places.device(),
+    );
+    let [y, x] = [0, 1].map(|axis| places.clone().slice_dim(2, axis..axis + 1) * omega.clone());
     let quarters = quarters(dialect).map(|(axis, wave)| {
         let angle = match axis {
             Axis::Y => y.clone(),
@@ -268,11 +300,11 @@ mod tests {
             SinCosDialect::BigVision,
             SinCosDialect::Timm,
         ] {
-            let position = SinCosPositionConfig::new([3, 3], 16)
+            let position = SinCosPositionConfig::new()
                 .with_dialect(dialect)
-                .init(&device);
-            let boxed = tokens.clone().with_boxes_px(tokens.boxes_px());
-            let [on, off] = [tokens.clone(), boxed].map(|tokens| position.forward(tokens));
+                .init(&Site::new([3, 3], 16), &device);
+            let boxed = tokens.clone().with_places(Places::Boxes(tokens.boxes_px()));
+            let [on, off] = [tokens.clone(), boxed].map(|tokens| position.add(tokens, 0));
             off.into_embeddings().into_data().assert_approx_eq(
                 &on.into_embeddings().into_data(),
                 burn::tensor::Tolerance::<f32>::rel_abs(1e-5, 1e-6),

@@ -1,10 +1,9 @@
 //! Every reducer in one list: a new one is a file, its `mod` line and a line here.
 
-use burn::tensor::Tensor;
-
-use crate::Tokens;
 use crate::catalogue::catalogue;
-use crate::reduce::pool::token_pool::TokenPool;
+use crate::reduce::reduce::{Reduce, Reduced, Seen, Sees};
+use crate::tokens::PlaceKind;
+use crate::{Error, Noise, Tokens};
 
 catalogue! {
     /// Every reducer.
@@ -15,14 +14,18 @@ catalogue! {
     module AnyReduce;
     /// The reducer called `name` with its usual settings, to `tokens` tokens of width `dim`; none if
     /// [`REDUCERS`] has no such name.
-    named for_tokens(tokens: usize, dim: usize);
-    trait TokenPool {
-        fn dim(&self) -> usize;
-        fn output_dim(&self) -> usize;
-        fn tokens(&self) -> usize;
-        fn needs_grid(&self) -> bool;
-        fn forward_with_weights(&self, tokens: Tokens) -> (Tokens, Tensor<3>);
+    named for_tokens = for_tokens(tokens: usize, dim: usize);
+    init();
+    trait Reduce {
+        fn sees(&self) -> Sees;
+        fn width(&self, dim: usize) -> Result<usize, Error>;
+        fn output(&self, tokens: usize, block: usize) -> Result<usize, Error>;
+        fn places(&self, places: PlaceKind) -> Result<PlaceKind, Error>;
+        fn noise(&self, batch: usize, tokens: usize) -> usize;
+        fn reduce(&self, tokens: Tokens, seen: Seen, block: usize, noise: &mut Noise<'_>) -> Reduced;
     }
+    "random-mask" => mask: RandomMask(RandomMaskConfig, RandomMask),
+        "a random choice of tokens, to be restored by a decoder (MAE)";
     "query-pool" => pool: QueryPool(QueryPoolConfig, QueryPool),
         "learned queries, one softmax over the places each";
     "token-learner" => pool: TokenLearner(TokenLearnerConfig, TokenLearner),
@@ -39,8 +42,7 @@ catalogue! {
 mod tests {
     use super::*;
     use crate::grid::{Remainder, Window};
-    use burn::tensor::Device;
-    use burn::tensor::{Distribution, Int, Tolerance};
+    use burn::tensor::{Device, Distribution, Int, Tensor, Tolerance};
 
     const DIM: usize = 8;
 
@@ -55,21 +57,37 @@ mod tests {
         Tokens::from_grid(embeddings, grid)
     }
 
+    /// Runs `check` for everything that pools.
     fn each(check: impl Fn(&str, AnyReduce, Tensor<3>, &Device)) {
         let device = Device::flex();
         for info in REDUCERS {
             let config = AnyReduceConfig::for_tokens(info.name, 3, DIM).unwrap();
             let embeddings = Tensor::random([2, 12, DIM], Distribution::Default, &device);
-            check(info.name, config.init(&device), embeddings, &device);
+            let reducer = config.init(&device);
+            if reducer.noise(1, 1) == 0 {
+                check(info.name, reducer, embeddings, &device);
+            }
         }
+    }
+
+    fn run(reduce: &AnyReduce, tokens: Tokens) -> Reduced {
+        reduce.reduce(tokens, Seen::Tokens, 0, &mut Noise::None)
+    }
+
+    fn pool(reduce: &AnyReduce, tokens: Tokens) -> Tokens {
+        run(reduce, tokens).tokens
     }
 
     #[test]
     fn weights_of_each_result_sum_to_one_except_those_of_sigmoids() {
         each(|name, reduce, embeddings, _| {
-            let (tokens, weights) = reduce.forward_with_weights(grid_tokens(embeddings));
-            assert_eq!(tokens.embeddings().dims(), [2, 3, DIM], "{name}");
-            let sums = weights.sum_dim(2).squeeze_dim::<2>(2);
+            let reduced = run(&reduce, grid_tokens(embeddings));
+            assert_eq!(reduced.tokens.embeddings().dims(), [2, 3, DIM], "{name}");
+            let sums = reduced
+                .weights
+                .expect("pools have weights")
+                .sum_dim(2)
+                .squeeze_dim::<2>(2);
             if name == "token-learner-v1" {
                 let least: f32 = sums.min().into_scalar();
                 assert!(least > 1.5, "{name}: {least}");
@@ -85,9 +103,9 @@ mod tests {
         each(|name, reduce, embeddings, device| {
             let order = Tensor::<1, Int>::from_ints([7, 2, 0, 11, 5, 1, 9, 3, 10, 4, 8, 6], device);
             let shuffled = grid_tokens(embeddings.clone().select(1, order));
-            let want = reduce.forward(grid_tokens(embeddings)).into_embeddings();
-            let got = reduce.forward(shuffled).into_embeddings();
-            if reduce.needs_grid() {
+            let want = pool(&reduce, grid_tokens(embeddings)).into_embeddings();
+            let got = pool(&reduce, shuffled).into_embeddings();
+            if reduce.places(PlaceKind::Picked).is_err() {
                 let apart: f32 = (got - want).abs().max().into_scalar();
                 assert!(apart > 1e-4, "{name}: {apart}");
             } else {
@@ -111,14 +129,14 @@ mod tests {
             let other = Tensor::cat(vec![embeddings.clone().slice_dim(1, ..8), noise * 9.0], 1);
             let [one, two] = [embeddings.clone(), other].map(|embeddings| {
                 let padded = grid_tokens(embeddings).with_valid(valid.clone());
-                reduce.forward(padded).into_embeddings().into_data()
+                pool(&reduce, padded).into_embeddings().into_data()
             });
             two.assert_approx_eq(&one, tolerance());
             let grid = Window::patch([1, 1], Remainder::Reject)
                 .layout([2, 4])
                 .unwrap();
             let short = Tokens::from_grid(embeddings.slice_dim(1, ..8), grid);
-            let alone = reduce.forward(short).into_embeddings().into_data();
+            let alone = pool(&reduce, short).into_embeddings().into_data();
             one.assert_approx_eq(&alone, tolerance());
         });
     }
@@ -128,8 +146,8 @@ mod tests {
         each(|_, reduce, embeddings, device| {
             let prefix = Tensor::random([1, 2, DIM], Distribution::Default, device);
             let tokens = grid_tokens(embeddings);
-            let want = reduce.forward(tokens.clone()).into_embeddings();
-            let got = reduce.forward(tokens.with_prefix(prefix.clone()));
+            let want = pool(&reduce, tokens.clone()).into_embeddings();
+            let got = pool(&reduce, tokens.with_prefix(prefix.clone()));
             assert_eq!(got.prefix(), 2);
             got.patch_embeddings()
                 .into_data()

@@ -1,10 +1,14 @@
 //! MAE's random masking.
 
+use burn::config::Config;
+use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use rand::{Rng, RngExt};
 
 use crate::grid::PatchGrid;
-use crate::{Error, Tokens};
+use crate::grid::nonzero;
+use crate::reduce::reduce::{Reduce, Reduced, Seen};
+use crate::tokens::{PlaceKind, Restore};
+use crate::{Error, Noise, Tokens};
 
 /// Random masking: keeps the tokens with the smallest noise.
 ///
@@ -30,9 +34,53 @@ use crate::{Error, Tokens};
 /// assert_eq!(visible.tokens(), 2);
 /// restore.mask().into_data().assert_eq(&[[1.0f32, 0.0, 0.0, 1.0]].into(), true);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Module, Debug)]
 pub struct RandomMask {
     ratio: f64,
+    keep: Option<usize>,
+}
+
+/// Configuration of [`RandomMask`].
+#[derive(Config, Debug)]
+pub struct RandomMaskConfig {
+    /// Share of the tokens that is masked, in `[0, 1)`.
+    pub ratio: f64,
+    /// Tokens to keep whatever the ratio; none: by the ratio.
+    pub keep: Option<usize>,
+}
+
+impl RandomMaskConfig {
+    /// Keeps `tokens` tokens, of any width.
+    pub fn for_tokens(tokens: usize, _dim: usize) -> Self {
+        Self::new(0.0).with_keep(Some(tokens))
+    }
+
+    /// Builds the module.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MaskRatio`] outside `[0, 1)`, [`Error::Zero`] for no token to keep.
+    pub fn try_init(&self, _device: &Device) -> Result<RandomMask, Error> {
+        if let Some(keep) = self.keep {
+            nonzero("tokens to keep", &[keep])?;
+        }
+        let mask = RandomMask::try_new(self.ratio)?;
+        Ok(RandomMask {
+            keep: self.keep,
+            ..mask
+        })
+    }
+
+    /// Builds the module.
+    ///
+    /// # Panics
+    ///
+    /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
+    pub fn init(&self, device: &Device) -> RandomMask {
+        self.try_init(device)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
 }
 
 impl RandomMask {
@@ -45,7 +93,7 @@ impl RandomMask {
         if !(0.0..1.0).contains(&ratio) {
             return Err(Error::MaskRatio { got: ratio });
         }
-        Ok(Self { ratio })
+        Ok(Self { ratio, keep: None })
     }
 
     /// Masks `ratio` of the tokens.
@@ -53,13 +101,17 @@ impl RandomMask {
     /// # Panics
     ///
     /// With the text of [`try_new`](Self::try_new)'s error.
+    #[track_caller]
     pub fn new(ratio: f64) -> Self {
         Self::try_new(ratio).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// How many of `tokens` stay visible, `max(1, ⌊tokens·(1 − ratio)⌋)`.
     pub fn kept(&self, tokens: usize) -> usize {
-        ((tokens as f64 * (1.0 - self.ratio)) as usize).max(1)
+        match self.keep {
+            Some(keep) => keep.min(tokens),
+            None => ((tokens as f64 * (1.0 - self.ratio)) as usize).max(1),
+        }
     }
 
     /// Decides what to keep before anything is embedded.
@@ -76,7 +128,34 @@ impl RandomMask {
         noise: &[f32],
         device: &Device,
     ) -> Result<MaskPlan, Error> {
-        let tokens = grid.tokens();
+        let (keep, owner) = self.draw(batch, grid.tokens(), noise, device)?;
+        let restore = Restore::to_grid(owner, grid.into());
+        Ok(MaskPlan { keep, restore })
+    }
+
+    /// Masks tokens that are there already; the prefix stays.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one noise value per patch token.
+    #[track_caller]
+    pub fn apply(&self, tokens: Tokens, noise: &[f32]) -> (Tokens, Restore) {
+        let device = tokens.embeddings().device();
+        let (keep, owner) = self
+            .draw(tokens.batch(), tokens.tokens(), noise, &device)
+            .unwrap_or_else(|error| panic!("{error}"));
+        let restore = Restore::new(owner, &tokens);
+        (tokens.select(keep), restore)
+    }
+
+    /// Which tokens to keep, `[batch, kept]`, and for each token its place among them, `[batch, tokens]`, −1: masked.
+    fn draw(
+        &self,
+        batch: usize,
+        tokens: usize,
+        noise: &[f32],
+        device: &Device,
+    ) -> Result<(Tensor<2, Int>, Tensor<2, Int>), Error> {
         if noise.len() != batch * tokens {
             return Err(Error::Shape {
                 what: "noise values (batch, tokens)",
@@ -86,50 +165,48 @@ impl RandomMask {
         }
         let kept = self.kept(tokens);
         let mut keep = Vec::with_capacity(batch * kept);
-        let mut restore = vec![0i32; batch * tokens];
-        let mut mask = vec![1.0f32; batch * tokens];
+        let mut owner = vec![-1i32; batch * tokens];
         for (image, noise) in noise.chunks(tokens).enumerate() {
             let mut order: Vec<usize> = (0..tokens).collect();
             order.sort_by(|&a, &b| noise[a].total_cmp(&noise[b]));
-            for (rank, &token) in order.iter().enumerate() {
-                restore[image * tokens + token] = rank as i32;
-                if rank < kept {
-                    keep.push(token as i32);
-                    mask[image * tokens + token] = 0.0;
-                }
+            for (rank, &token) in order[..kept].iter().enumerate() {
+                owner[image * tokens + token] = rank as i32;
+                keep.push(token as i32);
             }
         }
-        Ok(MaskPlan {
-            keep: Tensor::from_data(TensorData::new(keep, [batch, kept]), device),
-            restore: Restore {
-                index: Tensor::from_data(TensorData::new(restore, [batch, tokens]), device),
-                mask: Tensor::from_data(TensorData::new(mask, [batch, tokens]), device),
-                grid,
-            },
-        })
-    }
-
-    /// Masks tokens that are there already; the prefix stays.
-    ///
-    /// # Panics
-    ///
-    /// If there is not one noise value per patch token, or tokens were selected before.
-    pub fn apply(&self, tokens: Tokens, noise: &[f32]) -> (Tokens, Restore) {
-        assert!(
-            tokens.is_regular(),
-            "masking needs one token per grid cell in row-major order"
-        );
-        let device = tokens.embeddings().device();
-        let plan = self
-            .plan(tokens.batch(), *tokens.grid(), noise, &device)
-            .unwrap_or_else(|error| panic!("{error}"));
-        (tokens.select(plan.keep), plan.restore)
+        let keep = Tensor::from_data(TensorData::new(keep, [batch, kept]), device);
+        let owner = Tensor::from_data(TensorData::new(owner, [batch, tokens]), device);
+        Ok((keep, owner))
     }
 }
 
-/// Uniform noise for [`RandomMask`], one value per patch, from a seeded generator on the host.
-pub fn uniform_noise(batch: usize, tokens: usize, rng: &mut impl Rng) -> Vec<f32> {
-    (0..batch * tokens).map(|_| rng.random()).collect()
+impl Reduce for RandomMask {
+    fn output(&self, tokens: usize, _: usize) -> Result<usize, Error> {
+        Ok(self.kept(tokens))
+    }
+
+    fn places(&self, places: PlaceKind) -> Result<PlaceKind, Error> {
+        Ok(match places {
+            PlaceKind::Cells => PlaceKind::Picked,
+            other => other,
+        })
+    }
+
+    fn noise(&self, batch: usize, tokens: usize) -> usize {
+        batch * tokens
+    }
+
+    fn reduce(&self, tokens: Tokens, _: Seen, _: usize, noise: &mut Noise<'_>) -> Reduced {
+        let count = self.noise(tokens.batch(), tokens.tokens());
+        let noise = noise
+            .take("a random mask", count)
+            .unwrap_or_else(|error| panic!("{error}"));
+        let (tokens, restore) = self.apply(tokens, &noise);
+        Reduced {
+            restore: Some(restore),
+            ..Reduced::for_good(tokens)
+        }
+    }
 }
 
 /// What stays visible, and how to come back.
@@ -139,51 +216,6 @@ pub struct MaskPlan {
     pub keep: Tensor<2, Int>,
     /// The way back.
     pub restore: Restore,
-}
-
-/// Puts visible tokens back into their grid.
-#[derive(Debug, Clone)]
-pub struct Restore {
-    index: Tensor<2, Int>,
-    mask: Tensor<2>,
-    grid: PatchGrid,
-}
-
-impl Restore {
-    /// `[batch, tokens]`: 0 where a token was kept, 1 where it was masked.
-    pub fn mask(&self) -> Tensor<2> {
-        self.mask.clone()
-    }
-
-    /// `[batch, tokens]`: for each cell its place in (visible, masked) order, the reference's `ids_restore`.
-    pub fn index(&self) -> Tensor<2, Int> {
-        self.index.clone()
-    }
-
-    /// The whole grid again, `fill` (`[1, 1, dim]`, the mask token) where tokens were masked; the prefix stays.
-    ///
-    /// # Panics
-    ///
-    /// If the batch or the dim differs, or there are more visible tokens than cells.
-    pub fn apply(&self, visible: Tokens, fill: Tensor<3>) -> Tokens {
-        let (batch, kept, dim) = (visible.batch(), visible.tokens(), visible.dim());
-        let [rows, tokens] = self.index.dims();
-        assert_eq!(batch, rows, "visible batch and masked batch");
-        assert!(kept <= tokens, "{kept} visible tokens for {tokens} cells");
-        let shuffled = match tokens - kept {
-            0 => visible.patch_embeddings(),
-            masked => {
-                let fill = fill.expand([batch, masked, dim]);
-                Tensor::cat(vec![visible.patch_embeddings(), fill], 1)
-            }
-        };
-        let restored =
-            Tokens::from_grid(crate::ops::gather_rows(shuffled, self.index()), self.grid);
-        match visible.prefix_embeddings() {
-            Some(prefix) => restored.with_prefix(prefix),
-            None => restored,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -207,7 +239,7 @@ mod tests {
         let noise: Vec<f32> = (0..24).map(|i| (i * 7 % 24) as f32).collect();
         let (visible, restore) = RandomMask::new(0.75).apply(tokens.clone(), &noise);
         assert_eq!(visible.tokens(), 3);
-        let restored = restore.apply(visible, Tensor::full([1, 1, 3], 9.0, &device));
+        let restored = restore.apply(visible, Some(Tensor::full([1, 1, 3], 9.0, &device)));
         let mask = Tensor::cat(vec![Tensor::zeros([2, 2], &device), restore.mask()], 1);
         let mask = mask.unsqueeze_dim::<3>(2);
         let want: Tensor<3> = tokens.embeddings() * (1.0 - mask.clone()) + mask * 9.0;
@@ -228,7 +260,7 @@ mod tests {
             grid,
         );
         let (visible, restore) = RandomMask::new(0.0).apply(tokens.clone(), &[0.4, 0.3, 0.2, 0.1]);
-        let restored = restore.apply(visible, Tensor::zeros([1, 1, 3], &device));
+        let restored = restore.apply(visible, None);
         restored
             .into_embeddings()
             .into_data()

@@ -3,7 +3,9 @@
 mod catalogue;
 mod mask;
 mod pool;
+mod reduce;
 
 pub use catalogue::*;
-pub use mask::{MaskPlan, RandomMask, Restore, uniform_noise};
+pub use mask::MaskPlan;
 pub use pool::{GruCell, QueryScale, SlotInit, TokenFuser, TokenFuserConfig, TokenMlp, TokenPool};
+pub use reduce::{Reduce, Reduced, Seen, Sees};

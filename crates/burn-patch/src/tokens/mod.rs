@@ -1,5 +1,20 @@
-//! The one token type and its parts.
+//! The one token type, and what it says of its tokens: where they lie, whom they may attend to, how many patches each
+//! stands for, and how to undo a selection.
 
+mod attend;
+mod coordinates;
+mod layout;
+mod places;
+mod reach;
+mod restore;
+mod rotation;
 mod tokens;
 
+pub use attend::Attend;
+pub use coordinates::Frame;
+pub use layout::Layout;
+pub use places::{PlaceKind, Places};
+pub use reach::Reach;
+pub use restore::Restore;
+pub use rotation::{Rotation, RotationPairs};
 pub use tokens::Tokens;

@@ -1,68 +1,71 @@
-//! The one token type.
+//! Tokens and what is known of them.
 
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Int, Tensor, TensorData};
 
 use crate::Error;
 use crate::grid::PatchGrid;
 use crate::ops::gather_rows;
+use crate::tokens::layout::Layout;
+use crate::tokens::places::Places;
+use crate::tokens::reach::Reach;
 
 /// Tokens and what later stages need to know of them.
 ///
 /// Embeddings are `[batch, prefix + tokens, dim]`: first the prefix (class, registers), which has no
-/// place in the image, then the patch tokens. On a regular grid nothing else is stored; places,
-/// validity, counts and sources appear when something makes the tokens irregular, and each then
-/// speaks of the patch tokens alone.
+/// place in the image, then the patch tokens. Everything else speaks of the patch tokens alone.
 #[derive(Debug, Clone)]
 pub struct Tokens {
     embeddings: Tensor<3>,
     prefix: usize,
-    grid: PatchGrid,
-    source: Option<Tensor<2, Int>>,
-    boxes_px: Option<Tensor<3>>,
-    valid: Option<Tensor<2, Bool>>,
-    counts: Option<Tensor<2>>,
+    layout: Layout,
+    places: Places,
+    reach: Reach,
+    sizes: Option<Tensor<2>>,
 }
 
 impl Tokens {
+    /// Tokens without prefix: embeddings `[batch, tokens, dim]`, from `layout`, at `places`.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one embedding per place, or not one grid per image.
+    pub fn new(embeddings: Tensor<3>, layout: impl Into<Layout>, places: Places) -> Self {
+        let layout = layout.into();
+        let [batch, tokens, _] = embeddings.dims();
+        match &places {
+            Places::Cells => assert_eq!(tokens, layout.cells(), "embeddings and grid cells"),
+            Places::Picked(cells) => assert_eq!(cells.dims(), [batch, tokens], "picked cells"),
+            Places::Boxes(boxes) => assert_eq!(boxes.dims(), [batch, tokens, 4], "boxes"),
+        }
+        if layout.shared().is_none() {
+            assert_eq!(layout.grids().len(), batch, "grids and images");
+        }
+        Self {
+            embeddings,
+            prefix: 0,
+            layout,
+            places,
+            reach: Reach::All,
+            sizes: None,
+        }
+    }
+
     /// One token per cell of `grid`, in row-major order: embeddings `[batch, rows·cols, dim]`.
     ///
     /// # Panics
     ///
     /// If there is not one embedding per cell.
     pub fn from_grid(embeddings: Tensor<3>, grid: PatchGrid) -> Self {
-        assert_eq!(
-            embeddings.dims()[1],
-            grid.tokens(),
-            "embeddings and grid cells"
-        );
-        Self {
-            embeddings,
-            prefix: 0,
-            grid,
-            source: None,
-            boxes_px: None,
-            valid: None,
-            counts: None,
-        }
+        Self::new(embeddings, grid, Places::Cells)
     }
 
-    /// Some cells of `grid`: embeddings `[batch, kept, dim]`, source `[batch, kept]` with each token's cell.
+    /// Some cells of `grid`: embeddings `[batch, kept, dim]`, cells `[batch, kept]`.
     ///
     /// # Panics
     ///
     /// If the shapes differ.
-    pub fn from_cells(embeddings: Tensor<3>, grid: PatchGrid, source: Tensor<2, Int>) -> Self {
-        let [batch, kept, _] = embeddings.dims();
-        assert_eq!(source.dims(), [batch, kept], "source");
-        Self {
-            embeddings,
-            prefix: 0,
-            grid,
-            source: Some(source),
-            boxes_px: None,
-            valid: None,
-            counts: None,
-        }
+    pub fn from_cells(embeddings: Tensor<3>, grid: PatchGrid, cells: Tensor<2, Int>) -> Self {
+        Self::new(embeddings, grid, Places::Picked(cells))
     }
 
     /// Tokens with places of their own: embeddings `[batch, tokens, dim]`, boxes `[batch, tokens, 4]`, each
@@ -72,16 +75,7 @@ impl Tokens {
     ///
     /// If there is not one box per embedding.
     pub fn off_grid(embeddings: Tensor<3>, grid: PatchGrid, boxes_px: Tensor<3>) -> Self {
-        let tokens = Self {
-            embeddings,
-            prefix: 0,
-            grid,
-            source: None,
-            boxes_px: None,
-            valid: None,
-            counts: None,
-        };
-        tokens.with_boxes_px(boxes_px)
+        Self::new(embeddings, grid, Places::Boxes(boxes_px))
     }
 
     /// All embeddings, `[batch, prefix + tokens, dim]`.
@@ -127,58 +121,82 @@ impl Tokens {
         self.prefix
     }
 
-    /// The grid that the tokens came from.
-    pub fn grid(&self) -> &PatchGrid {
-        &self.grid
+    /// The grids that the tokens came from.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
-    /// Which grid cell each token came from, `[batch, tokens]`; none on the whole grid.
-    pub fn source(&self) -> Option<Tensor<2, Int>> {
-        self.source.clone()
+    /// The grid that the tokens of all images came from.
+    ///
+    /// # Panics
+    ///
+    /// If each image has a [grid of its own](Layout::Each).
+    #[track_caller]
+    pub fn grid(&self) -> &PatchGrid {
+        self.layout
+            .shared()
+            .expect("one grid for all images; these have grids of their own")
+    }
+
+    /// Where the tokens lie.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Which tokens may attend to which.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// That of the prefix and the patch tokens together: every token reaches the prefix.
+    pub fn reach_with_prefix(&self) -> Reach {
+        self.reach.clone().behind_prefix(self.prefix)
     }
 
     /// Which tokens are real, `[batch, tokens]`; none where all are.
     pub fn valid(&self) -> Option<Tensor<2, Bool>> {
-        self.valid.clone()
+        self.reach.valid()
     }
 
     /// How many patches each token stands for, `[batch, tokens]`; none where each is one.
-    pub fn counts(&self) -> Option<Tensor<2>> {
-        self.counts.clone()
+    pub fn sizes(&self) -> Option<Tensor<2>> {
+        self.sizes.clone()
     }
 
     /// Whether there is one token per grid cell, in row-major order.
-    pub fn is_regular(&self) -> bool {
-        self.source.is_none() && self.boxes_px.is_none()
+    pub fn is_whole_grid(&self) -> bool {
+        matches!(self.places, Places::Cells)
     }
 
-    /// Whether tokens have places of their own instead of their grid cell's.
-    pub fn is_off_grid(&self) -> bool {
-        self.boxes_px.is_some()
+    /// Says which tokens may attend to which.
+    #[must_use]
+    pub fn with_reach(mut self, reach: Reach) -> Self {
+        if let Some(valid) = reach.valid() {
+            assert_eq!(valid.dims(), [self.batch(), self.tokens()], "valid");
+        }
+        self.reach = reach;
+        self
     }
 
     /// Marks padding of a ragged batch: `valid` is `[batch, tokens]`.
     #[must_use]
-    pub fn with_valid(mut self, valid: Tensor<2, Bool>) -> Self {
-        assert_eq!(valid.dims(), [self.batch(), self.tokens()], "valid");
-        self.valid = Some(valid);
+    pub fn with_valid(self, valid: Tensor<2, Bool>) -> Self {
+        self.with_reach(Reach::Valid(valid))
+    }
+
+    /// Says how many patches each token stands for: `sizes` is `[batch, tokens]`.
+    #[must_use]
+    pub fn with_sizes(mut self, sizes: Tensor<2>) -> Self {
+        assert_eq!(sizes.dims(), [self.batch(), self.tokens()], "sizes");
+        self.sizes = Some(sizes);
         self
     }
 
-    /// Says how many patches each token stands for: `counts` is `[batch, tokens]`.
+    /// Puts the tokens elsewhere.
     #[must_use]
-    pub fn with_counts(mut self, counts: Tensor<2>) -> Self {
-        assert_eq!(counts.dims(), [self.batch(), self.tokens()], "counts");
-        self.counts = Some(counts);
-        self
-    }
-
-    /// Places tokens off the grid: `boxes_px` is `[batch, tokens, 4]`, each
-    /// `[center y, center x, height, width]` in pixels.
-    #[must_use]
-    pub fn with_boxes_px(mut self, boxes_px: Tensor<3>) -> Self {
-        assert_eq!(boxes_px.dims(), [self.batch(), self.tokens(), 4], "boxes");
-        self.boxes_px = Some(boxes_px);
+    pub fn with_places(mut self, places: Places) -> Self {
+        let moved = Self::new(self.patch_embeddings(), self.layout.clone(), places);
+        self.places = moved.places;
         self
     }
 
@@ -212,9 +230,7 @@ impl Tokens {
     /// Keeps the patch tokens at `index` (`[batch, kept]`), in that order; the prefix stays.
     #[must_use]
     pub fn select(self, index: Tensor<2, Int>) -> Self {
-        let [batch, kept] = index.dims();
-        assert_eq!(batch, self.batch(), "index rows and batch");
-        let pick = |values: Tensor<2>| values.gather(1, index.clone());
+        assert_eq!(index.dims()[0], self.batch(), "index rows and batch");
         let patches = gather_rows(self.patch_embeddings(), index.clone());
         let embeddings = match self.prefix_embeddings() {
             Some(prefix) => Tensor::cat(vec![prefix, patches], 1),
@@ -223,36 +239,32 @@ impl Tokens {
         Self {
             embeddings,
             prefix: self.prefix,
-            grid: self.grid,
-            boxes_px: self.boxes_px.map(|boxes| {
-                boxes.gather(
-                    1,
-                    index.clone().unsqueeze_dim::<3>(2).expand([batch, kept, 4]),
-                )
-            }),
-            valid: self
-                .valid
-                .map(|valid| pick(valid.float()).greater_elem(0.5)),
-            counts: self.counts.map(pick),
-            source: Some(match self.source {
-                Some(source) => source.gather(1, index.clone()),
-                None => index.clone(),
-            }),
+            layout: self.layout,
+            places: self.places.select(&index),
+            reach: self.reach.select(&index),
+            sizes: self.sizes.map(|sizes| sizes.gather(1, index)),
         }
     }
 
     /// Box of each token, `[1 or batch, tokens, 4]`: `[center y, center x, height, width]` in pixels.
     pub fn boxes_px(&self) -> Tensor<3> {
-        if let Some(boxes) = &self.boxes_px {
-            return boxes.clone();
-        }
-        let boxes = grid_boxes_px(&self.grid, &self.embeddings.device());
-        match &self.source {
-            Some(source) => {
-                let cells = self.grid.tokens();
-                gather_rows(boxes.expand([self.batch(), cells, 4]), source.clone())
-            }
-            None => boxes,
+        let boxes = || {
+            let cells = self.layout.cells();
+            let grids = self.layout.grids();
+            let boxes = grids
+                .iter()
+                .flat_map(|grid| grid_boxes_px(grid, cells))
+                .collect();
+            let boxes = TensorData::new::<f32, _>(boxes, [grids.len(), cells, 4]);
+            Tensor::<3>::from_data(boxes, &self.embeddings.device())
+        };
+        match &self.places {
+            Places::Boxes(boxes) => boxes.clone(),
+            Places::Cells => boxes(),
+            Places::Picked(cell) => gather_rows(
+                boxes().expand([self.batch(), self.layout.cells(), 4]),
+                cell.clone(),
+            ),
         }
     }
 
@@ -262,25 +274,32 @@ impl Tokens {
     ///
     /// [`Error::Irregular`] for anything but one token per grid cell in row-major order.
     pub fn to_feature_map(&self) -> Result<Tensor<4>, Error> {
-        if !self.is_regular() {
+        if !self.is_whole_grid() {
             return Err(Error::Irregular {
                 what: "a feature map",
                 because: "selected or moved",
             });
         }
+        let grid = self.grid();
+        if grid.frames > 1 {
+            return Err(Error::Irregular {
+                what: "a feature map",
+                because: "taken from several frames",
+            });
+        }
         let (batch, dim) = (self.batch(), self.dim());
         let map = self.patch_embeddings().swap_dims(1, 2);
-        Ok(map.reshape([batch, dim, self.grid.rows, self.grid.cols]))
+        Ok(map.reshape([batch, dim, grid.rows, grid.cols]))
     }
 
-    /// Mean of the patch tokens, `[batch, dim]`: padding left out, merged tokens by their patch counts.
+    /// Mean of the patch tokens, `[batch, dim]`: padding left out, merged tokens by their sizes.
     pub fn mean(&self) -> Tensor<2> {
         let patches = self.patch_embeddings();
-        let weights = match (self.valid.clone(), self.counts.clone()) {
+        let weights = match (self.valid(), self.sizes.clone()) {
             (None, None) => return patches.mean_dim(1).squeeze_dim(1),
             (Some(valid), None) => valid.float(),
-            (None, Some(counts)) => counts,
-            (Some(valid), Some(counts)) => valid.float() * counts,
+            (None, Some(sizes)) => sizes,
+            (Some(valid), Some(sizes)) => valid.float() * sizes,
         };
         let weights = weights.cast(patches.dtype()).unsqueeze_dim::<3>(2);
         let total = weights.clone().sum_dim(1);
@@ -288,21 +307,22 @@ impl Tokens {
     }
 }
 
-fn grid_boxes_px(grid: &PatchGrid, device: &Device) -> Tensor<3> {
+/// Boxes of every cell of `grid`, then zeros up to `cells` of them.
+fn grid_boxes_px(grid: &PatchGrid, cells: usize) -> Vec<f32> {
     let [height, width] = grid.window.kernel.map(|side| side as f32);
-    let boxes: Vec<f32> = (0..grid.tokens())
-        .flat_map(|cell| {
-            let [y, x] = grid.center_px(cell / grid.cols, cell % grid.cols);
-            [y, x, height, width]
-        })
+    let mut boxes: Vec<f32> = grid
+        .centers()
+        .flat_map(|[_, y, x]| [y, x, height, width])
         .collect();
-    Tensor::from_data(TensorData::new(boxes, [1, grid.tokens(), 4]), device)
+    boxes.resize(4 * cells, 0.0);
+    boxes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::grid::{Remainder, Window};
+    use burn::tensor::Device;
     use burn::tensor::Distribution;
 
     fn grid() -> PatchGrid {
@@ -323,21 +343,24 @@ mod tests {
     }
 
     #[test]
-    fn selection_follows_embeddings_boxes_counts_and_sources() {
+    fn selection_follows_embeddings_boxes_sizes_and_cells() {
         let device = Device::flex();
         let all = tokens(&device)
-            .with_counts(Tensor::from_floats([[1., 2., 3., 4., 5., 6.]; 2], &device))
+            .with_sizes(Tensor::from_floats([[1., 2., 3., 4., 5., 6.]; 2], &device))
             .with_prefix(Tensor::ones([1, 1, 5], &device));
         let first = Tensor::from_ints([[5, 0, 2], [1, 2, 3]], &device);
         let second = Tensor::from_ints([[1], [2]], &device);
         let kept = all.clone().select(first).select(second);
         assert_eq!(kept.embeddings().dims(), [2, 2, 5]);
-        kept.source()
-            .unwrap()
+        let Places::Picked(cells) = kept.places() else {
+            panic!("picked cells, got {:?}", kept.places().kind());
+        };
+        cells
+            .clone()
             .into_data()
             .convert::<i64>()
             .assert_eq(&[[0i64], [3]].into(), true);
-        kept.counts()
+        kept.sizes()
             .unwrap()
             .into_data()
             .assert_eq(&[[1.0f32], [4.0]].into(), true);
@@ -376,7 +399,7 @@ mod tests {
         let values = Tensor::<3>::from_floats([[[1.0], [5.0], [100.0]]], &device);
         let tokens = Tokens::from_grid(values, grid)
             .with_valid(Tensor::from_bool([[true, true, false]], &device))
-            .with_counts(Tensor::from_floats([[3.0, 1.0, 7.0]], &device))
+            .with_sizes(Tensor::from_floats([[3.0, 1.0, 7.0]], &device))
             .with_prefix(Tensor::full([1, 1, 1], 9.0, &device));
         tokens
             .mean()

@@ -186,7 +186,7 @@ impl GatedPatchEmbed {
         let expected_tokens = expected_tokens(routing, &regions);
         let share = expected_tokens.clone().mean() / regions.grids[0].tokens() as f64;
         RoutedTokens {
-            tokens: tokens.with_counts(Tensor::cat(counts, 1)).with_valid(valid),
+            tokens: tokens.with_sizes(Tensor::cat(counts, 1)).with_valid(valid),
             log_prob: routing.log_prob(),
             entropy: routing.entropy(),
             expected_tokens,
@@ -299,7 +299,7 @@ impl GatedPatchEmbed {
             counts.push(self.counts(regions, size, shape, &device));
         }
         let (embeddings, boxes) = (Tensor::cat(embeddings, 1), Tensor::cat(boxes, 1));
-        Tokens::off_grid(embeddings, regions.grids[0], boxes).with_counts(Tensor::cat(counts, 1))
+        Tokens::off_grid(embeddings, regions.grids[0], boxes).with_sizes(Tensor::cat(counts, 1))
     }
 }
 

@@ -296,12 +296,12 @@ impl QuadtreePatchEmbed {
         let boxes = gather_rows(boxes, index.clone());
         let counts = counts.gather(1, index);
         if !self.is_ragged() {
-            return Tokens::off_grid(embeddings, grid, boxes).with_counts(counts);
+            return Tokens::off_grid(embeddings, grid, boxes).with_sizes(counts);
         }
         let there = leaves.there.clone().unsqueeze_dim::<3>(2);
         let shown = there.clone().cast(embeddings.dtype());
         Tokens::off_grid(embeddings * shown, grid, boxes * there)
-            .with_counts(counts * leaves.there.clone())
+            .with_sizes(counts * leaves.there.clone())
             .with_valid(leaves.there.greater_elem(0.5))
     }
 

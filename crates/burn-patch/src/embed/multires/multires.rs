@@ -42,7 +42,7 @@ pub struct MultiresPatchEmbedConfig {
 ///
 /// - images `[batch, channels, height, width]`
 /// - tokens `[batch, N, dim]`: the image's row-major grid, then each level's, then each crop's,
-///   [off the grid](Tokens::is_off_grid): each carries its box in the image
+///   [off the grid](crate::tokens::Places::Boxes): each carries its box in the image
 ///
 /// # Equation
 ///

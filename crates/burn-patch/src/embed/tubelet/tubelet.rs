@@ -68,13 +68,12 @@ pub struct TubeletPatchEmbedConfig {
 /// - tokens `[batch, (frames/t)·(height/h)·(width/w), dim]` in the order (time, row, column)
 /// - images `[batch, channels, height, width]`, as clips of `t` equal frames: tokens of one time
 ///
-/// A video's grid is a film strip, one time below the other: `rows = (frames/t)·(height/h)`, and the strip's
-/// size is `[(frames/t)·height, width]`. A token of time `k` at `y` in its frame so lies at `k·height + y`.
+/// A video's grid has `frames/t` frames of `(height/h)·(width/w)` cells.
 ///
 /// # Equation
 ///
 /// `eᵢ = W·flatten(vᵢ) + b`, the convolution `Conv3d(V)` whose stride equals its kernel `[t, h, w]`. Here it is
-/// a 2-D projection of the film strip, whose pixels have `channels·t` channels. For an image, `W` is summed over
+/// a 2-D projection of all groups of `t` frames, one below the other, whose pixels have `channels·t` channels. For an image, `W` is summed over
 /// the frames: [`fold`](Self::fold).
 ///
 /// # Departures
@@ -91,7 +90,7 @@ pub struct TubeletPatchEmbedConfig {
 /// let embed = TubeletPatchEmbedConfig::new([2, 8, 8], 3, 32).init(&device);
 /// let tokens = embed.forward_video(Tensor::zeros([1, 3, 4, 16, 24], &device));
 /// assert_eq!(tokens.embeddings().dims(), [1, 2 * 2 * 3, 32]);
-/// assert_eq!(tokens.grid().center_px(2, 0), [16.0 + 4.0, 4.0]);
+/// assert_eq!((tokens.grid().frames, tokens.grid().rows, tokens.grid().cols), (2, 2, 3));
 /// assert!(embed.layout_video([3, 16, 24]).is_err());
 ///
 /// let tokens = embed.forward(Tensor::zeros([1, 3, 16, 24], &device));
@@ -151,7 +150,7 @@ impl TubeletPatchEmbedConfig {
 }
 
 impl TubeletPatchEmbed {
-    /// The film strip that [`forward_video`](Self::forward_video) gives for a `clip` of `[frames, height, width]`.
+    /// The grid that [`forward_video`](Self::forward_video) gives for a `clip` of `[frames, height, width]`.
     ///
     /// # Errors
     ///
@@ -174,12 +173,19 @@ impl TubeletPatchEmbed {
                 got: frames,
             });
         }
-        let times = frames / tubelet;
-        self.layout([height, width])?;
-        let strip = times.checked_mul(height).ok_or_else(|| Error::Overflow {
-            what: "times × height",
-            got: vec![times, height],
-        })?;
+        Ok(self.layout([height, width])?.over_frames(frames / tubelet))
+    }
+
+    /// The grid of all groups of frames, one below the other.
+    fn strip_layout(&self, grid: &PatchGrid) -> Result<PatchGrid, Error> {
+        let [height, width] = grid.size;
+        let strip = grid
+            .frames
+            .checked_mul(height)
+            .ok_or_else(|| Error::Overflow {
+                what: "groups of frames × height",
+                got: vec![grid.frames, height],
+            })?;
         self.window().layout([strip, width])
     }
 
@@ -189,37 +195,39 @@ impl TubeletPatchEmbed {
     ///
     /// With the text of [`layout_video`](Self::layout_video)'s error, or if the channels differ.
     pub fn forward_video(&self, video: Tensor<5>) -> Tokens {
-        let (strip, grid) = self.strip(video);
-        let embeddings = project_patches(strip, self.strip_weight(), self.bias(), &grid);
+        let (images, strip, grid) = self.strip(video);
+        let embeddings = project_patches(images, self.strip_weight(), self.bias(), &strip);
         Tokens::from_grid(self.finish(embeddings), grid)
     }
 
-    /// Embeds only the cells `[batch, kept]` of the film strip: the same tokens as
+    /// Embeds only the cells `[batch, kept]` of the video's grid: the same tokens as
     /// `forward_video(video).select(cells)`.
     ///
     /// # Panics
     ///
     /// As [`forward_video`](Self::forward_video).
     pub fn forward_video_visible(&self, video: Tensor<5>, cells: Tensor<2, Int>) -> Tokens {
-        let (strip, grid) = self.strip(video);
+        let (images, strip, grid) = self.strip(video);
         let weight = self.strip_weight();
-        let embeddings = project_cells(strip, weight, self.bias(), cells.clone(), &grid);
+        let embeddings = project_cells(images, weight, self.bias(), cells.clone(), &strip);
         Tokens::from_cells(self.finish(embeddings), grid, cells)
     }
 
-    /// The video as an image of `channels·t` channels, one time below the other.
-    fn strip(&self, video: Tensor<5>) -> (Tensor<4>, PatchGrid) {
+    /// The video as an image of `channels·t` channels, one group of frames below the other; that image's grid, and the
+    /// video's.
+    fn strip(&self, video: Tensor<5>) -> (Tensor<4>, PatchGrid, PatchGrid) {
         let [batch, channels, frames, height, width] = video.dims();
-        let grid = check_channels(self.channels(), channels)
+        let (strip, grid) = check_channels(self.channels(), channels)
             .and_then(|()| self.layout_video([frames, height, width]))
+            .and_then(|grid| Ok((self.strip_layout(&grid)?, grid)))
             .unwrap_or_else(|error| panic!("{error}"));
         let [tubelet, ..] = self.proj.kernel_size;
-        let times = frames / tubelet;
-        let strip = video
+        let times = grid.frames;
+        let images = video
             .reshape([batch, channels, times, tubelet, height, width])
             .swap_dims(2, 3)
             .reshape([batch, channels * tubelet, times * height, width]);
-        (strip, grid)
+        (images, strip, grid)
     }
 
     /// The weight with a tubelet's frames as channels.
@@ -297,7 +305,8 @@ mod tests {
         let map = embed.proj.forward(video.clone());
         let want = map.reshape([2, 8, 3 * 2 * 3]).swap_dims(1, 2);
         let tokens = embed.forward_video(video);
-        assert_eq!([tokens.grid().rows, tokens.grid().cols], [6, 3]);
+        let grid = tokens.grid();
+        assert_eq!([grid.frames, grid.rows, grid.cols], [3, 2, 3]);
         tokens
             .into_embeddings()
             .into_data()

@@ -1,15 +1,16 @@
 use burn::tensor::activation::softmax;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::Tokens;
+use crate::tokens::Places;
 
 /// Softmax of `scores` (`[batch, results, tokens]`) over the places, padding left out and merged tokens counted as
 /// often as the patches that they stand for.
 pub(crate) fn softmax_over_places(scores: Tensor<3>, tokens: &Tokens) -> Tensor<3> {
     let shape = scores.dims();
     let dtype = scores.dtype();
-    let scores = match tokens.counts() {
-        Some(counts) => scores + counts.log().cast(dtype).unsqueeze_dim::<3>(1),
+    let scores = match tokens.sizes() {
+        Some(sizes) => scores + sizes.log().cast(dtype).unsqueeze_dim::<3>(1),
         None => scores,
     };
     let scores = match tokens.valid() {
@@ -26,10 +27,10 @@ pub(crate) fn softmax_over_places(scores: Tensor<3>, tokens: &Tokens) -> Tensor<
 /// all count 1.
 pub(crate) fn place_weights(tokens: &Tokens, dtype: DType) -> Option<Tensor<3>> {
     let valid = tokens.valid().map(|valid| valid.float().cast(dtype));
-    let counts = tokens.counts().map(|counts| counts.cast(dtype));
-    let weights = match (valid, counts) {
-        (Some(valid), Some(counts)) => Some(valid * counts),
-        (valid, counts) => valid.or(counts),
+    let sizes = tokens.sizes().map(|sizes| sizes.cast(dtype));
+    let weights = match (valid, sizes) {
+        (Some(valid), Some(sizes)) => Some(valid * sizes),
+        (valid, sizes) => valid.or(sizes),
     };
     weights.map(|weights| weights.unsqueeze_dim::<3>(1))
 }
@@ -37,13 +38,17 @@ pub(crate) fn place_weights(tokens: &Tokens, dtype: DType) -> Option<Tensor<3>> 
 /// Pooled `embeddings` (`[batch, results, dim]`) as tokens over the whole image, behind `prefix`.
 pub(crate) fn pooled(tokens: &Tokens, embeddings: Tensor<3>, prefix: Option<Tensor<3>>) -> Tokens {
     let [batch, results, _] = embeddings.dims();
-    let [height, width] = tokens.grid().size.map(|side| side as f32);
-    let image = Tensor::<1>::from_floats(
-        [height / 2.0, width / 2.0, height, width],
-        &embeddings.device(),
-    );
-    let boxes_px = image.reshape([1, 1, 4]).expand([batch, results, 4]);
-    let pooled = Tokens::off_grid(embeddings, *tokens.grid(), boxes_px);
+    let grids = tokens.layout().grids();
+    let images: Vec<f32> = grids
+        .iter()
+        .flat_map(|grid| {
+            let [height, width] = grid.size.map(|side| side as f32);
+            [height / 2.0, width / 2.0, height, width]
+        })
+        .collect();
+    let images = TensorData::new(images, [grids.len(), 1, 4]);
+    let boxes_px = Tensor::<3>::from_data(images, &embeddings.device()).expand([batch, results, 4]);
+    let pooled = Tokens::new(embeddings, tokens.layout().clone(), Places::Boxes(boxes_px));
     match prefix {
         Some(prefix) => pooled.with_prefix(prefix),
         None => pooled,
@@ -78,7 +83,7 @@ mod tests {
     fn a_token_that_stands_for_two_weighs_as_much_as_two() {
         let device = Device::flex();
         let counts = Tensor::from_floats([[1.0, 2.0]], &device);
-        let merged = tokens(2, &device).with_counts(counts);
+        let merged = tokens(2, &device).with_sizes(counts);
         let got = softmax_over_places(Tensor::from_floats([[[0.3, -1.0]]], &device), &merged);
         let apart = Tensor::from_floats([[[0.3, -1.0, -1.0]]], &device);
         let want = softmax_over_places(apart, &tokens(3, &device));

@@ -3,13 +3,15 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::{Error, Tokens};
+use crate::reduce::reduce::{Reduce, Reduced, Seen};
+use crate::tokens::PlaceKind;
+use crate::{Error, Noise, Tokens};
 
 /// A module that turns any number of tokens into a fixed number of learned ones.
 ///
 /// Each result is a weighted sum over the whole image, so it has no place of its own: its box is the whole image.
 /// Prefix tokens stay in front and are not summed. Padding has no weight, and a token that stands for several
-/// patches weighs as much as that many tokens; the results have neither padding nor counts. Every image needs at
+/// patches weighs as much as that many tokens; the results have neither padding nor sizes. Every image needs at
 /// least one token that is not padding.
 pub trait TokenPool: Module {
     /// Width of the tokens that it takes.
@@ -28,47 +30,62 @@ pub trait TokenPool: Module {
         false
     }
 
-    /// Says whether [`forward`](Self::forward) takes these tokens.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Shape`] for another width; [`Error::Irregular`] for tokens off the grid where it
-    /// [needs one](Self::needs_grid).
-    fn check(&self, tokens: &Tokens) -> Result<(), Error> {
-        if tokens.dim() != self.dim() {
-            return Err(Error::Shape {
-                what: "width of the tokens to reduce",
-                expected: vec![self.dim()],
-                got: vec![tokens.dim()],
-            });
-        }
-        if self.needs_grid() && !tokens.is_regular() {
-            return Err(Error::Irregular {
-                what: "this reducer",
-                because: "selected or moved",
-            });
-        }
-        Ok(())
-    }
-
     /// The learned tokens and the weights of their sums, `[batch, tokens out, tokens in]`.
     ///
     /// # Panics
     ///
-    /// With the text of [`check`](Self::check)'s error.
+    /// If the width differs, or it [needs the grid](Self::needs_grid) and the tokens have lost it.
     fn forward_with_weights(&self, tokens: Tokens) -> (Tokens, Tensor<3>);
 
     /// The learned tokens.
     ///
     /// # Panics
     ///
-    /// With the text of [`check`](Self::check)'s error.
+    /// If the width differs, or it [needs the grid](Self::needs_grid) and the tokens have lost it.
     fn forward(&self, tokens: Tokens) -> Tokens {
         self.forward_with_weights(tokens).0
     }
 }
 
-/// Panics with the text of [`TokenPool::check`]'s error.
+/// Panics if `pool` does not take these tokens.
+#[track_caller]
 pub(crate) fn expect_fit(pool: &impl TokenPool, tokens: &Tokens) {
-    pool.check(tokens).unwrap_or_else(|error| panic!("{error}"));
+    pool.width(tokens.dim())
+        .and_then(|_| pool.places(tokens.places().kind()))
+        .unwrap_or_else(|error| panic!("{error}"));
+}
+
+impl<P: TokenPool> Reduce for P {
+    fn width(&self, dim: usize) -> Result<usize, Error> {
+        if dim != self.dim() {
+            return Err(Error::Shape {
+                what: "width of the tokens to reduce",
+                expected: vec![self.dim()],
+                got: vec![dim],
+            });
+        }
+        Ok(self.output_dim())
+    }
+
+    fn output(&self, _: usize, _: usize) -> Result<usize, Error> {
+        Ok(self.tokens())
+    }
+
+    fn places(&self, places: PlaceKind) -> Result<PlaceKind, Error> {
+        if self.needs_grid() && places != PlaceKind::Cells {
+            return Err(Error::Irregular {
+                what: "this reducer",
+                because: "selected or moved",
+            });
+        }
+        Ok(PlaceKind::Boxes)
+    }
+
+    fn reduce(&self, tokens: Tokens, _: Seen, _: usize, _: &mut Noise<'_>) -> Reduced {
+        let (tokens, weights) = self.forward_with_weights(tokens);
+        Reduced {
+            weights: Some(weights),
+            ..Reduced::for_good(tokens)
+        }
+    }
 }

@@ -82,7 +82,7 @@ fn tokens_are_the_projected_patches_of_the_chosen_sizes() {
     let tokens = embed.forward(images.clone());
     assert_eq!(tokens.tokens(), embed.tokens([24, 32]).unwrap());
     assert_tokens(&embed, &images, &tokens);
-    let cells: f32 = tokens.counts().unwrap().sum().into_scalar();
+    let cells: f32 = tokens.sizes().unwrap().sum().into_scalar();
     assert_eq!(cells, 2.0 * 48.0);
 }
 

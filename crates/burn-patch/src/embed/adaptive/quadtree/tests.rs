@@ -52,7 +52,7 @@ fn boxes_tile_the_image_exactly(
     assert_eq!(tokens.tokens(), embed.tokens(size).unwrap());
     let once = vec![vec![1; size[0] * size[1]]; 2];
     assert_eq!(covered_times(&tokens, size), once);
-    let cells: f32 = tokens.counts().unwrap().sum().into_scalar();
+    let cells: f32 = tokens.sizes().unwrap().sum().into_scalar();
     assert_eq!(cells as usize, 2 * size[0] * size[1] / 16);
 }
 

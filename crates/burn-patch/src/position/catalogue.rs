@@ -1,0 +1,30 @@
+//! Every position encoding in one list: a new one is a file, its `mod` line and a line here.
+
+use crate::catalogue::catalogue;
+use crate::position::position::Position;
+use crate::position::site::Site;
+use crate::tokens::{Attend, Layout, PlaceKind};
+use crate::{Error, Noise, Tokens};
+
+catalogue! {
+    /// Every position encoding.
+    list POSITIONS;
+    /// Configuration of a position encoding chosen at run time.
+    config AnyPositionConfig;
+    /// A position encoding chosen at run time.
+    module AnyPosition;
+    /// The encoding called `name` with its usual settings; none if [`POSITIONS`] has no such name.
+    named by_name = new();
+    init(site: &Site);
+    trait Position {
+        fn check(&self, layout: &Layout, places: PlaceKind, prefix: usize) -> Result<(), Error>;
+        fn add(&self, tokens: Tokens, before_block: usize) -> Tokens;
+        fn attend(&self, tokens: &Tokens, block: usize, noise: &mut Noise<'_>) -> Attend;
+        fn per_block(&self) -> bool;
+    }
+    "none" => none: NoPosition(NoPositionConfig, NoPosition), "none";
+    "learned" => learned: Learned(LearnedPositionConfig, LearnedPosition),
+        "a trained vector per grid cell (ViT)";
+    "sincos" => sincos: SinCos(SinCosPositionConfig, SinCosPosition),
+        "fixed sines and cosines of row and column (MAE, SimpleViT, timm)";
+}

@@ -1,0 +1,45 @@
+//! What every position encoding is.
+
+use burn::module::Module;
+
+use crate::tokens::{Attend, Layout, PlaceKind};
+use crate::{Error, Noise, Tokens};
+
+/// A module that tells tokens, or the attention between them, where they lie.
+///
+/// Encodings that are added to tokens implement [`add`](Self::add), those that act within attention
+/// [`attend`](Self::attend). A new one implements one of them and [`check`](Self::check).
+pub trait Position: Module {
+    /// Says whether this encoding can place such tokens.
+    ///
+    /// # Errors
+    ///
+    /// One that names what it cannot place: another grid or width, tokens off the grid, too few prefix tokens.
+    fn check(&self, layout: &Layout, places: PlaceKind, prefix: usize) -> Result<(), Error>;
+
+    /// What is added to the tokens before block `before_block`, from 0.
+    ///
+    /// # Panics
+    ///
+    /// With the text of [`check`](Self::check)'s error.
+    fn add(&self, tokens: Tokens, before_block: usize) -> Tokens {
+        let _ = before_block;
+        tokens
+    }
+
+    /// What attention in block `block` must know of the places.
+    ///
+    /// # Panics
+    ///
+    /// With the text of [`check`](Self::check)'s error, or if `noise` has too few values for an encoding that draws.
+    fn attend(&self, tokens: &Tokens, block: usize, noise: &mut Noise<'_>) -> Attend {
+        let _ = (tokens, block, noise);
+        Attend::default()
+    }
+
+    /// Whether [`attend`](Self::attend) differs from block to block; where it does not, it is asked again only where
+    /// the tokens changed.
+    fn per_block(&self) -> bool {
+        false
+    }
+}
