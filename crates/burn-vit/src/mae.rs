@@ -2,17 +2,18 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use burn_patch::Tokens;
 use burn_patch::embed::{FlatOrder, PatchEmbed, patchify, unpatchify};
 use burn_patch::grid::PatchGrid;
+use burn_patch::layers::{LayerNorm, LayerNormConfig};
 use burn_patch::ops::{overlap_add, patch_windows};
 use burn_patch::position::{AnyPosition, SinCosDialect};
 use burn_patch::reduce::{RandomMask, Restore};
 use serde::{Deserialize, Serialize};
 
-use crate::layers::{Block, BlockConfig, apply, normalize};
+use crate::layers::{Block, BlockConfig, apply};
 use crate::vit::{TOKEN_INIT, run_blocks};
 use crate::{Error, Position, Vit, VitConfig};
 
@@ -109,7 +110,6 @@ pub struct Mae<E: PatchEmbed> {
     target: Target,
     #[module(skip)]
     patches: ReconstructedPatches,
-    epsilon: f64,
 }
 
 /// What [`Mae::forward`] gives.
@@ -205,7 +205,6 @@ impl MaeConfig {
             patch,
             target: self.target,
             patches,
-            epsilon,
         })
     }
 
@@ -276,7 +275,7 @@ impl<E: PatchEmbed> Mae<E> {
         let tokens = restore.apply(tokens, self.mask_token.val());
         let tokens = run_blocks(&self.decoder_blocks, self.decoder_position.forward(tokens));
         let grid = *tokens.grid();
-        let patches = normalize(&self.decoder_norm, tokens.patch_embeddings(), self.epsilon);
+        let patches = self.decoder_norm.forward(tokens.patch_embeddings());
         Tokens::from_grid(apply(&self.decoder_pred, patches), grid)
     }
 

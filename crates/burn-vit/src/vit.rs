@@ -2,11 +2,12 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::{Bool, Device, Tensor};
 use burn_patch::Tokens;
 use burn_patch::embed::PatchEmbed;
 use burn_patch::grid::PatchGrid;
+use burn_patch::layers::{LayerNorm, LayerNormConfig};
 use burn_patch::position::{
     AnyPosition, LearnedPositionConfig, SinCosDialect, SinCosPositionConfig,
 };
@@ -14,7 +15,7 @@ use burn_patch::reduce::{AnyReduce, AnyReduceConfig, TokenPool};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::layers::{Block, BlockConfig, normalize};
+use crate::layers::{Block, BlockConfig};
 
 /// Class token, mask token and head at the start, as in MAE; timm's class token starts at `N(0, 10⁻⁶)`.
 pub(crate) const TOKEN_INIT: Initializer = Initializer::Normal {
@@ -179,7 +180,6 @@ pub struct Vit<E: PatchEmbed> {
     #[module(skip)]
     pooling: Pooling,
     reduce_before: usize,
-    epsilon: f64,
 }
 
 impl VitConfig {
@@ -217,7 +217,6 @@ impl VitConfig {
             head: None,
             pooling: self.pooling,
             reduce_before: reduce.map_or(0, |reduce| reduce.before_block),
-            epsilon: self.epsilon,
         };
         Ok(match self.classes {
             Some(classes) => vit.with_head(classes, device),
@@ -284,7 +283,7 @@ impl<E: PatchEmbed> Vit<E> {
             }
             None => run_blocks(&self.blocks, tokens),
         };
-        tokens.map(|embeddings| normalize(&self.norm, embeddings, self.epsilon))
+        tokens.map(|embeddings| self.norm.forward(embeddings))
     }
 
     /// What the head sees, `[batch, dim]`.

@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, Linear, LinearConfig};
+use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::{relu, tanh};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -12,12 +12,10 @@ use crate::embed::parts::patch_norm::PatchNorm;
 use crate::embed::parts::sampling::{place_dtype, sample_bilinear};
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, nonzero};
-use crate::layers::{apply, layer_norm, normalize};
+use crate::layers::apply;
+use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::ops::{gather_rows, gelu, linear};
 use crate::{Error, Tokens};
-
-/// LayerNorm's epsilon in the reference: PyTorch's.
-const EPSILON: f64 = 1e-5;
 
 /// Stages of DPT-Tiny, -Small and -Medium that embed deformably, each over the feature map of the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,7 +152,7 @@ impl DeformablePatchEmbedConfig {
         output_proj.bias = Some(Initializer::Zeros.init([self.dim], device));
         Ok(DeformablePatchEmbed {
             patch_embed: LinearPatchEmbedConfig::new(self.patch, self.channels, self.dim)
-                .with_norm(PatchNorm::Layer { epsilon: EPSILON })
+                .with_norm(PatchNorm::LAYER)
                 .try_init(device)?,
             offset_predictor: LinearConfig::new(self.dim, 4)
                 .with_bias(false)
@@ -167,7 +165,7 @@ impl DeformablePatchEmbedConfig {
                 .init([2], device),
             },
             output_proj,
-            norm: layer_norm(self.dim, EPSILON, device),
+            norm: LayerNormConfig::new(self.dim).init(device),
             points: self.points,
         })
     }
@@ -257,7 +255,7 @@ impl DeformablePatchEmbed {
         });
         let values = sample_bilinear(images, points);
         let values = values.reshape([batch, tokens, horizontal * vertical * channels]);
-        normalize(&self.norm, apply(&self.output_proj, values), EPSILON)
+        self.norm.forward(apply(&self.output_proj, values))
     }
 }
 

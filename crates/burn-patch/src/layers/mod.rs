@@ -1,9 +1,13 @@
-//! Burn's `Linear` and `LayerNorm` for their parameters and records, run by this crate's operations.
+//! Layers whose parameters are named as Burn's, run by this crate's operations.
 
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+pub(crate) mod layer_norm;
+
+use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::ops;
+
+pub use layer_norm::{LayerNorm, LayerNormConfig};
 
 /// A linear layer `[input, output]` with the given weights and, unless there is none, the given bias.
 pub fn linear(
@@ -20,21 +24,8 @@ pub fn linear(
     linear
 }
 
-/// A layer normalisation over the last axis.
-pub fn layer_norm(dim: usize, epsilon: f64, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(dim).with_epsilon(epsilon).init(device)
-}
-
 /// Applies a linear layer by [`ops::linear`].
 pub fn apply(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
     let bias = layer.bias.as_ref().map(|bias| bias.val());
     ops::linear(x, layer.weight.val(), bias)
-}
-
-/// Applies a layer normalisation by [`ops::layer_norm`]; Burn's module keeps its epsilon to itself.
-pub fn normalize(norm: &LayerNorm, x: Tensor<3>, epsilon: f64) -> Tensor<3> {
-    match &norm.beta {
-        Some(beta) => ops::layer_norm(x, norm.gamma.val(), beta.val(), epsilon),
-        None => norm.forward(x),
-    }
 }

@@ -9,7 +9,7 @@ mod parameters;
 
 pub use attention::{Attention, AttentionConfig};
 pub use block::{Block, BlockConfig};
-pub(crate) use burn_patch::layers::{apply, normalize};
+pub(crate) use burn_patch::layers::apply;
 pub use drop_path::{DropPath, DropPathConfig};
 pub use layer_scale::{LayerScale, LayerScaleConfig};
 pub use mlp::{Mlp, MlpConfig};

@@ -3,9 +3,6 @@ use burn::tensor::Device;
 
 use crate::layers;
 
-/// PyTorch's epsilon for layer normalisation.
-pub(crate) const EPSILON: f64 = 1e-5;
-
 /// The references' `trunc_normal_(std=.02)`, which cuts at ±2, a hundred deviations out.
 pub(crate) const NORMAL: Initializer = Initializer::Normal {
     mean: 0.0,

@@ -1,12 +1,13 @@
 //! What Tokens-to-Token runs between its splits.
 
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, Linear};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::embed::parts::layers::{EPSILON, linear};
-use crate::layers::{apply, layer_norm, normalize};
+use crate::embed::parts::layers::linear;
+use crate::layers::apply;
+use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::ops::{attention, gelu};
 
 /// Which attention runs between the splits.
@@ -77,22 +78,20 @@ pub struct TokenTransformer {
 impl TokenTransformer {
     fn new(input: usize, token_dim: usize, device: &Device) -> Self {
         Self {
-            norm1: layer_norm(input, EPSILON, device),
+            norm1: LayerNormConfig::new(input).init(device),
             attn: T2tAttention {
                 qkv: linear(input, 3 * token_dim, false, device),
                 proj: linear(token_dim, token_dim, true, device),
             },
-            norm2: layer_norm(token_dim, EPSILON, device),
+            norm2: LayerNormConfig::new(token_dim).init(device),
             mlp: T2tMlp::new(token_dim, device),
         }
     }
 
     /// Windows `[batch, tokens, input]` to tokens `[batch, tokens, token_dim]`.
     pub fn forward(&self, windows: Tensor<3>) -> Tensor<3> {
-        let tokens = self.attn.forward(normalize(&self.norm1, windows, EPSILON));
-        let more = self
-            .mlp
-            .forward(normalize(&self.norm2, tokens.clone(), EPSILON));
+        let tokens = self.attn.forward(self.norm1.forward(windows));
+        let more = self.mlp.forward(self.norm2.forward(tokens.clone()));
         tokens + more
     }
 }
@@ -181,10 +180,10 @@ impl TokenPerformer {
             gain: (features as f64).sqrt(),
         };
         Self {
-            norm1: layer_norm(input, EPSILON, device),
+            norm1: LayerNormConfig::new(input).init(device),
             kqv: linear(input, 3 * token_dim, true, device),
             proj: linear(token_dim, token_dim, true, device),
-            norm2: layer_norm(token_dim, EPSILON, device),
+            norm2: LayerNormConfig::new(token_dim).init(device),
             mlp: T2tMlp::new(token_dim, device),
             w: directions
                 .init([features, token_dim], device)
@@ -195,7 +194,7 @@ impl TokenPerformer {
     /// Windows `[batch, tokens, input]` to tokens `[batch, tokens, token_dim]`.
     pub fn forward(&self, windows: Tensor<3>) -> Tensor<3> {
         let width = self.proj.weight.dims()[0];
-        let kqv = apply(&self.kqv, normalize(&self.norm1, windows, EPSILON));
+        let kqv = apply(&self.kqv, self.norm1.forward(windows));
         let dtype = kqv.dtype();
         let wide = match dtype {
             DType::F64 => DType::F64,
@@ -212,9 +211,7 @@ impl TokenPerformer {
         let total = key.sum_dim(1).transpose();
         let context = query.clone().matmul(mixed) / (query.matmul(total) + 1e-8);
         let tokens = value + apply(&self.proj, context.cast(dtype));
-        let more = self
-            .mlp
-            .forward(normalize(&self.norm2, tokens.clone(), EPSILON));
+        let more = self.mlp.forward(self.norm2.forward(tokens.clone()));
         tokens + more
     }
 
