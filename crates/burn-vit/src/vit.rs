@@ -7,7 +7,7 @@ use burn::tensor::{Bool, Device, Tensor};
 use burn_patch::Tokens;
 use burn_patch::embed::PatchEmbed;
 use burn_patch::grid::PatchGrid;
-use burn_patch::layers::{LayerNorm, LayerNormConfig};
+use burn_patch::layers::{LayerNorm, LayerNormConfig, NORMAL, linear};
 use burn_patch::position::{
     AnyPosition, LearnedPositionConfig, SinCosDialect, SinCosPositionConfig,
 };
@@ -18,10 +18,7 @@ use crate::Error;
 use crate::layers::{Block, BlockConfig};
 
 /// Class token, mask token and head at the start, as in MAE; timm's class token starts at `N(0, 10⁻⁶)`.
-pub(crate) const TOKEN_INIT: Initializer = Initializer::Normal {
-    mean: 0.0,
-    std: 0.02,
-};
+pub(crate) const TOKEN_INIT: Initializer = NORMAL;
 
 /// Whether a class token stands before the patch tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -311,7 +308,8 @@ impl<E: PatchEmbed> Vit<E> {
     /// The same encoder with a new head for `classes`.
     #[must_use]
     pub fn with_head(mut self, classes: usize, device: &Device) -> Self {
-        let head = crate::layers::linear(self.patch_embed.dim(), classes, &TOKEN_INIT, device);
+        let shape = [self.patch_embed.dim(), classes];
+        let head = linear(shape, TOKEN_INIT, Some(Initializer::Zeros), device);
         self.head = Some(head);
         self
     }

@@ -12,6 +12,7 @@ use crate::embed::parts::projection::project_filled;
 use crate::embed::patch_embed::{PatchEmbed, expect_layout_of};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::LayerNorm;
+use crate::layers::linear::PYTORCH;
 use crate::ops::{Images, PixelOrder};
 use crate::{Error, Tokens};
 
@@ -34,9 +35,7 @@ pub struct LinearPatchEmbedConfig {
     #[config(default = "Remainder::Reject")]
     pub remainder: Remainder,
     /// Initialiser of weight and bias. The default is PyTorch's for `Conv2d`, which timm keeps.
-    #[config(
-        default = "Initializer::KaimingUniform { gain: 1.0 / 3.0f64.sqrt(), fan_out_only: false }"
-    )]
+    #[config(default = "PYTORCH")]
     pub initializer: Initializer,
 }
 

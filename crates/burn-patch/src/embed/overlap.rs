@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +12,8 @@ use crate::embed::parts::patch_norm::{PatchNorm, normed};
 use crate::embed::parts::projection::project_filled;
 use crate::embed::patch_embed::{PatchEmbed, expect_layout_of};
 use crate::grid::{PatchGrid, Window, nonzero};
-use crate::layers::apply;
 use crate::layers::layer_norm::LayerNorm;
+use crate::layers::linear::{PYTORCH, apply, linear};
 use crate::ops::{Images, PixelOrder};
 use crate::{Error, Tokens};
 
@@ -158,9 +158,8 @@ impl OverlapPatchEmbedConfig {
         Ok(OverlapPatchEmbed {
             proj,
             pointwise: self.pointwise.then(|| {
-                LinearConfig::new(self.dim, self.dim)
-                    .with_bias(self.bias)
-                    .init(device)
+                let bias = self.bias.then_some(PYTORCH);
+                linear([self.dim; 2], PYTORCH, bias, device)
             }),
             norm: self.norm.init(self.dim, device),
             fill: None,

@@ -2,9 +2,8 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
+use burn_patch::layers::{apply, linear};
 use burn_patch::ops::gelu;
-
-use super::{apply, linear};
 
 /// Configuration of [`Mlp`].
 #[derive(Config, Debug)]
@@ -38,9 +37,13 @@ pub struct Mlp {
 impl MlpConfig {
     /// Builds the module.
     pub fn init(&self, device: &Device) -> Mlp {
+        let linear = |shape| {
+            let zeros = Some(Initializer::Zeros);
+            linear(shape, self.initializer.clone(), zeros, device)
+        };
         Mlp {
-            fc1: linear(self.dim, self.hidden, &self.initializer, device),
-            fc2: linear(self.hidden, self.dim, &self.initializer, device),
+            fc1: linear([self.dim, self.hidden]),
+            fc2: linear([self.hidden, self.dim]),
         }
     }
 }

@@ -6,7 +6,7 @@ mod tests;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,8 @@ use crate::embed::parts::patch_norm::{PatchNorm, normed};
 use crate::embed::parts::projection::{convolve, project, to_map, to_tokens};
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
-use crate::layers::apply;
 use crate::layers::layer_norm::LayerNorm;
+use crate::layers::linear::{apply, linear};
 use crate::ops::gather_rows;
 use crate::{Error, Tokens};
 
@@ -207,8 +207,8 @@ impl QuadtreePatchEmbedConfig {
             join.with_stride([2, 2]).init(device)
         };
         let zero = || {
-            let zero = LinearConfig::new(self.dim, self.dim);
-            zero.with_initializer(Initializer::Zeros).init(device)
+            let zeros = Initializer::Zeros;
+            linear([self.dim; 2], zeros.clone(), Some(zeros), device)
         };
         Ok(QuadtreePatchEmbed {
             proj,

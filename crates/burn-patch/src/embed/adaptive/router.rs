@@ -1,14 +1,14 @@
 //! A choice of patch size per region: logits, samples and their temperature.
 
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::grid::nonzero;
-use crate::layers::apply;
+use crate::layers::linear::{PYTORCH, apply, linear};
 use crate::ops::gelu;
 
 /// Under the root of a region's variance, so that its gradient is finite where a region is uniform.
@@ -27,8 +27,8 @@ pub struct Router {
 impl Router {
     pub(crate) fn new(features: usize, hidden: usize, sizes: usize, device: &Device) -> Self {
         Self {
-            fc1: LinearConfig::new(features, hidden).init(device),
-            fc2: LinearConfig::new(hidden, sizes).init(device),
+            fc1: linear([features, hidden], PYTORCH, Some(PYTORCH), device),
+            fc2: linear([hidden, sizes], PYTORCH, Some(PYTORCH), device),
         }
     }
 

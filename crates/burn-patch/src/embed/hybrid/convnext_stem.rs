@@ -12,6 +12,7 @@ use crate::embed::parts::conv_norm::check_epsilon;
 use crate::embed::parts::projection::{project, to_map};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
+use crate::layers::linear::NORMAL;
 
 /// Configuration of [`ConvNextStem`].
 #[derive(Config, Debug)]
@@ -66,10 +67,7 @@ impl ConvNextStemConfig {
         let mut conv = Conv2dConfig::new([self.channels, self.dim], self.patch)
             .with_stride(self.patch)
             .with_bias(false)
-            .with_initializer(Initializer::Normal {
-                mean: 0.0,
-                std: 0.02,
-            })
+            .with_initializer(NORMAL)
             .init(device);
         conv.bias = Some(Initializer::Zeros.init([self.dim], device));
         Ok(ConvNextStem {

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::embed::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use crate::embed::overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig};
-use crate::embed::parts::layers::NORMAL;
 use crate::embed::parts::patch_norm::PatchNorm;
 use crate::embed::parts::projection::{convolve, project, to_map, to_tokens};
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
@@ -17,6 +16,7 @@ use crate::embed::pyramid::merging::{MergeOrder, PatchMerging, PatchMergingConfi
 use crate::embed::pyramid::regular::regular;
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
+use crate::layers::linear::NORMAL;
 use crate::ops::gelu;
 use crate::{Error, Tokens};
 

@@ -6,13 +6,12 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::embed::parts::layers::linear;
 use crate::embed::parts::projection::to_tokens;
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::embed::pyramid::regular::regular;
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
-use crate::layers::apply;
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
+use crate::layers::linear::{NORMAL, apply, linear};
 use crate::{Error, Tokens};
 
 /// Which comes first, the normalisation or the reduction.
@@ -110,7 +109,7 @@ impl PatchMergingConfig {
         };
         Ok(PatchMerging {
             norm: LayerNormConfig::new(normed).init(device),
-            reduction: linear(joined, out_dim, false, device),
+            reduction: linear([joined, out_dim], NORMAL, None, device),
             window: self.window,
             order: self.order,
         })

@@ -5,9 +5,8 @@ use burn::nn::{Initializer, Linear};
 use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::embed::parts::layers::linear;
-use crate::layers::apply;
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
+use crate::layers::linear::{NORMAL, apply, linear};
 use crate::ops::{attention, gelu};
 
 /// Which attention runs between the splits.
@@ -80,8 +79,8 @@ impl TokenTransformer {
         Self {
             norm1: LayerNormConfig::new(input).init(device),
             attn: T2tAttention {
-                qkv: linear(input, 3 * token_dim, false, device),
-                proj: linear(token_dim, token_dim, true, device),
+                qkv: linear([input, 3 * token_dim], NORMAL, None, device),
+                proj: linear([token_dim; 2], NORMAL, Some(Initializer::Zeros), device),
             },
             norm2: LayerNormConfig::new(token_dim).init(device),
             mlp: T2tMlp::new(token_dim, device),
@@ -136,8 +135,8 @@ pub struct T2tMlp {
 impl T2tMlp {
     fn new(dim: usize, device: &Device) -> Self {
         Self {
-            fc1: linear(dim, dim, true, device),
-            fc2: linear(dim, dim, true, device),
+            fc1: linear([dim; 2], NORMAL, Some(Initializer::Zeros), device),
+            fc2: linear([dim; 2], NORMAL, Some(Initializer::Zeros), device),
         }
     }
 
@@ -181,8 +180,13 @@ impl TokenPerformer {
         };
         Self {
             norm1: LayerNormConfig::new(input).init(device),
-            kqv: linear(input, 3 * token_dim, true, device),
-            proj: linear(token_dim, token_dim, true, device),
+            kqv: linear(
+                [input, 3 * token_dim],
+                NORMAL,
+                Some(Initializer::Zeros),
+                device,
+            ),
+            proj: linear([token_dim; 2], NORMAL, Some(Initializer::Zeros), device),
             norm2: LayerNormConfig::new(token_dim).init(device),
             mlp: T2tMlp::new(token_dim, device),
             w: directions

@@ -11,6 +11,7 @@ use crate::embed::parts::patch_norm::{PatchNorm, normed};
 use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::LayerNorm;
+use crate::layers::linear::PYTORCH;
 use crate::ops::{project_cells, project_patches};
 use crate::{Error, Tokens};
 
@@ -51,9 +52,7 @@ pub struct TubeletPatchEmbedConfig {
     #[config(default = "PatchNorm::None")]
     pub norm: PatchNorm,
     /// Initialiser of weight and bias. The default is PyTorch's for `Conv3d`, which VideoMAE keeps.
-    #[config(
-        default = "Initializer::KaimingUniform { gain: 1.0 / 3.0f64.sqrt(), fan_out_only: false }"
-    )]
+    #[config(default = "PYTORCH")]
     pub initializer: Initializer,
 }
 

@@ -1,11 +1,11 @@
 //! Layers that several reducers share.
 
 use burn::module::Module;
-use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor};
 
-use crate::layers::{apply, linear};
+use crate::layers::linear::{PYTORCH, XAVIER, apply, linear};
 use crate::ops;
 
 /// The logistic function, by the hyperbolic tangent: Burn 0.22.1 computes its own in `f32` whatever the type.
@@ -34,7 +34,6 @@ pub struct TokenMlp {
 impl TokenMlp {
     /// Initialised as scenic's `MlpBlock`: Xavier weights, biases `N(0, 10⁻⁶)`.
     pub(crate) fn new([dim, hidden, tokens]: [usize; 3], last: LastBias, device: &Device) -> Self {
-        let weights = || Initializer::XavierUniform { gain: 1.0 };
         let bias = || Initializer::Normal {
             mean: 0.0,
             std: 1e-6,
@@ -44,8 +43,8 @@ impl TokenMlp {
             LastBias::Absent => None,
         };
         Self {
-            fc1: linear([dim, hidden], weights(), Some(bias()), device),
-            fc2: linear([hidden, tokens], weights(), last, device),
+            fc1: linear([dim, hidden], XAVIER, Some(bias()), device),
+            fc2: linear([hidden, tokens], XAVIER, last, device),
         }
     }
 
@@ -73,7 +72,7 @@ pub struct GruCell {
 impl GruCell {
     /// Initialised as PyTorch's: everything uniform within `±1/√dim`.
     pub(crate) fn new(dim: usize, device: &Device) -> Self {
-        let layer = || LinearConfig::new(dim, 3 * dim).init(device);
+        let layer = || linear([dim, 3 * dim], PYTORCH, Some(PYTORCH), device);
         Self {
             ih: layer(),
             hh: layer(),

@@ -2,14 +2,14 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::grid::nonzero;
-use crate::layers::apply;
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
+use crate::layers::linear::{PYTORCH, XAVIER, apply, linear};
 use crate::reduce::pool::layers::GruCell;
 use crate::reduce::pool::pooling::{for_each_image, place_weights, pooled};
 use crate::reduce::pool::token_pool::{TokenPool, expect_fit};
@@ -133,24 +133,15 @@ impl SlotAttentionConfig {
         let hidden = self.hidden.unwrap_or(2 * self.dim);
         nonzero("slots and iterations", &[self.slots, self.iterations])?;
         nonzero("dim and hidden", &[self.dim, hidden])?;
-        let linear = |bias: bool, from: usize, to: usize| {
-            LinearConfig::new(from, to).with_bias(bias).init(device)
-        };
-        let project = || linear(false, self.dim, self.dim);
+        let project = || linear([self.dim; 2], PYTORCH, None, device);
         let norm = || {
             LayerNormConfig::new(self.dim)
                 .with_epsilon(self.epsilon)
                 .init(device)
         };
         // Glorot's bounds of a [1, 1, dim] kernel in the reference.
-        let start = |rows: usize| {
-            Initializer::XavierUniform { gain: 1.0 }.init_with(
-                [1, rows, self.dim],
-                Some(1),
-                Some(self.dim),
-                device,
-            )
-        };
+        let start =
+            |rows: usize| XAVIER.init_with([1, rows, self.dim], Some(1), Some(self.dim), device);
         let (rows, logsigma) = match self.start {
             SlotInit::Learned => (self.slots, None),
             SlotInit::Gaussian => (1, Some(start(1))),
@@ -162,8 +153,8 @@ impl SlotAttentionConfig {
             to_k: project(),
             to_v: project(),
             gru: GruCell::new(self.dim, device),
-            fc1: linear(true, self.dim, hidden),
-            fc2: linear(true, hidden, self.dim),
+            fc1: linear([self.dim, hidden], PYTORCH, Some(PYTORCH), device),
+            fc2: linear([hidden, self.dim], PYTORCH, Some(PYTORCH), device),
             norm_input: norm(),
             norm_slots: LayerNormConfig::new(self.dim)
                 .with_epsilon(self.epsilon)

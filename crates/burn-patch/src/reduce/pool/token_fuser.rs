@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::grid::nonzero;
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
-use crate::layers::{apply, linear};
+use crate::layers::linear::{apply, linear};
 use crate::reduce::pool::layers::{LastBias, TokenMlp, sigmoid};
 use crate::{Error, Tokens};
 
