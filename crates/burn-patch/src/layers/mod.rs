@@ -2,6 +2,8 @@
 
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
+pub(crate) mod mlp;
 
 pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use linear::{NORMAL, PYTORCH, XAVIER, apply, linear};
+pub use mlp::{Mlp, MlpConfig};

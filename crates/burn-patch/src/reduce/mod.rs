@@ -6,4 +6,4 @@ mod pool;
 
 pub use catalogue::*;
 pub use mask::{MaskPlan, RandomMask, Restore, uniform_noise};
-pub use pool::{GruCell, QueryScale, SlotInit, TokenFuser, TokenFuserConfig, TokenMlp, TokenPool};
+pub use pool::{GruCell, QueryScale, SlotInit, TokenFuser, TokenFuserConfig, TokenPool};

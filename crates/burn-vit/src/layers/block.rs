@@ -2,12 +2,9 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Initializer;
 use burn::tensor::{Bool, Device, Tensor};
-use burn_patch::layers::{LayerNorm, LayerNormConfig};
+use burn_patch::layers::{LayerNorm, LayerNormConfig, Mlp, MlpConfig};
 
-use super::{
-    Attention, AttentionConfig, DropPath, DropPathConfig, LayerScale, LayerScaleConfig, Mlp,
-    MlpConfig,
-};
+use super::{Attention, AttentionConfig, DropPath, DropPathConfig, LayerScale, LayerScaleConfig};
 use crate::Error;
 
 /// Configuration of [`Block`].

@@ -4,10 +4,8 @@ mod attention;
 mod block;
 mod drop_path;
 mod layer_scale;
-mod mlp;
 
 pub use attention::{Attention, AttentionConfig};
 pub use block::{Block, BlockConfig};
 pub use drop_path::{DropPath, DropPathConfig};
 pub use layer_scale::{LayerScale, LayerScaleConfig};
-pub use mlp::{Mlp, MlpConfig};

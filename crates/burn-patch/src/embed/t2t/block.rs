@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{NORMAL, apply, linear};
-use crate::ops::{attention, gelu};
+use crate::layers::mlp::{Mlp, MlpConfig};
+use crate::ops::attention;
 
 /// Which attention runs between the splits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +72,7 @@ pub struct TokenTransformer {
     /// Normalisation before the layers.
     pub norm2: LayerNorm,
     /// The layers.
-    pub mlp: T2tMlp,
+    pub mlp: Mlp,
 }
 
 impl TokenTransformer {
@@ -83,7 +84,9 @@ impl TokenTransformer {
                 proj: linear([token_dim; 2], NORMAL, Some(Initializer::Zeros), device),
             },
             norm2: LayerNormConfig::new(token_dim).init(device),
-            mlp: T2tMlp::new(token_dim, device),
+            mlp: MlpConfig::new(token_dim, token_dim)
+                .with_initializer(NORMAL)
+                .init(device),
         }
     }
 
@@ -123,28 +126,6 @@ impl T2tAttention {
     }
 }
 
-/// Two linear layers of the tokens' width with an exact GELU between.
-#[derive(Module, Debug)]
-pub struct T2tMlp {
-    /// First layer; `mlp.0` in a checkpoint of the performer.
-    pub fc1: Linear,
-    /// Second layer; `mlp.2`.
-    pub fc2: Linear,
-}
-
-impl T2tMlp {
-    fn new(dim: usize, device: &Device) -> Self {
-        Self {
-            fc1: linear([dim; 2], NORMAL, Some(Initializer::Zeros), device),
-            fc2: linear([dim; 2], NORMAL, Some(Initializer::Zeros), device),
-        }
-    }
-
-    fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        apply(&self.fc2, gelu(apply(&self.fc1, tokens)))
-    }
-}
-
 /// `Token_performer` in `models/token_performer.py` of yitu-opensource/T2T-ViT: attention by the positive random
 /// features of Choromanski et al., [Rethinking Attention with Performers](https://arxiv.org/abs/2009.14794), lemma 1.
 ///
@@ -166,8 +147,8 @@ pub struct TokenPerformer {
     pub proj: Linear,
     /// Normalisation before the layers.
     pub norm2: LayerNorm,
-    /// The layers.
-    pub mlp: T2tMlp,
+    /// The layers, `mlp.0` and `mlp.2` in a checkpoint.
+    pub mlp: Mlp,
     /// The features' directions, `[m, token_dim]`; not trained.
     pub w: Param<Tensor<2>>,
 }
@@ -188,7 +169,9 @@ impl TokenPerformer {
             ),
             proj: linear([token_dim; 2], NORMAL, Some(Initializer::Zeros), device),
             norm2: LayerNormConfig::new(token_dim).init(device),
-            mlp: T2tMlp::new(token_dim, device),
+            mlp: MlpConfig::new(token_dim, token_dim)
+                .with_initializer(NORMAL)
+                .init(device),
             w: directions
                 .init([features, token_dim], device)
                 .set_require_grad(false),

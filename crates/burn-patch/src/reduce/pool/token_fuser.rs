@@ -8,7 +8,8 @@ use burn::tensor::{Device, Tensor};
 use crate::grid::nonzero;
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{apply, linear};
-use crate::reduce::pool::layers::{LastBias, TokenMlp, sigmoid};
+use crate::layers::mlp::Mlp;
+use crate::reduce::pool::layers::{sigmoid, token_mlp};
 use crate::{Error, Tokens};
 
 /// Configuration of [`TokenFuser`].
@@ -70,7 +71,7 @@ pub struct TokenFuser {
     /// Before the perceptron, the reference's `LayerNorm_0`.
     pub norm: LayerNorm,
     /// Place to how much of each learned token it takes.
-    pub token_masking: TokenMlp,
+    pub token_masking: Mlp,
 }
 
 impl TokenFuserConfig {
@@ -94,11 +95,7 @@ impl TokenFuserConfig {
             mix: linear([self.tokens; 2], Initializer::Zeros, None, device),
             mix_norm2: norm(),
             norm: norm(),
-            token_masking: TokenMlp::new(
-                [self.dim, self.hidden, self.tokens],
-                LastBias::Learned,
-                device,
-            ),
+            token_masking: token_mlp(self.dim, self.hidden, self.tokens).init(device),
         })
     }
 

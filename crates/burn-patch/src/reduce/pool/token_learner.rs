@@ -6,7 +6,8 @@ use burn::tensor::{Device, Tensor};
 
 use crate::grid::nonzero;
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
-use crate::reduce::pool::layers::{LastBias, TokenMlp};
+use crate::layers::mlp::Mlp;
+use crate::reduce::pool::layers::token_mlp;
 use crate::reduce::pool::pooling::{pooled, softmax_over_places};
 use crate::reduce::pool::token_pool::{TokenPool, expect_fit};
 use crate::{Error, Tokens};
@@ -61,8 +62,8 @@ pub struct TokenLearnerConfig {
 pub struct TokenLearner {
     /// Before the perceptron, the reference's `LayerNorm_0`.
     pub norm: LayerNorm,
-    /// Place to weights.
-    pub token_masking: TokenMlp,
+    /// Place to weights, by the reference's `Dense_0` and `Dense_1`.
+    pub token_masking: Mlp,
 }
 
 impl TokenLearnerConfig {
@@ -85,11 +86,9 @@ impl TokenLearnerConfig {
             norm: LayerNormConfig::new(self.dim)
                 .with_epsilon(self.epsilon)
                 .init(device),
-            token_masking: TokenMlp::new(
-                [self.dim, self.hidden, self.tokens],
-                LastBias::Absent,
-                device,
-            ),
+            token_masking: token_mlp(self.dim, self.hidden, self.tokens)
+                .with_last_bias(false)
+                .init(device),
         })
     }
 
