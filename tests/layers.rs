@@ -1,11 +1,15 @@
 //! The layers' operations against Burn's own, values and gradients, on every backend.
 
-use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::module::{Module, Param};
+use burn::nn::LayerNormConfig as BurnLayerNormConfig;
+use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
 use burn::tensor::activation::softmax;
 use burn::tensor::module::linear as burn_linear;
 use burn::tensor::{DType, Device, Tensor};
+use burn_patch::layers::LayerNormConfig;
 use burn_patch::ops::{attention, layer_norm, linear};
 use burn_patch_tests::{backends, det_tensor, largest_difference, tolerance};
+use safetensors::SafeTensors;
 
 /// Values of both, and gradients of their sum weighted by a formula, must agree.
 fn assert_same<const D: usize>(
@@ -97,14 +101,60 @@ fn layer_norm_is_that_of_burn() {
 }
 
 #[test]
-fn layer_norm_of_the_module_and_of_the_operation_agree() {
+fn layer_norm_of_the_module_is_that_of_burn() {
     for backend in backends() {
-        let norm: LayerNorm = LayerNormConfig::new(24).init(&backend.device);
-        let x = det_tensor([2, 5, 24], 1, &backend.device, DType::F32);
-        let beta = norm.beta.as_ref().expect("by default").val();
-        let ours = layer_norm(x.clone(), norm.gamma.val(), beta, 1e-5);
-        let apart = largest_difference(&ours.into_data(), &norm.forward(x).into_data()).0;
-        assert!(apart <= tolerance::F32, "{}: {apart:.1e}", backend.name);
+        let device = &backend.device;
+        for bias in [true, false] {
+            let ours = LayerNormConfig::new(24).with_bias(bias).init(device);
+            let theirs = BurnLayerNormConfig::new(24).with_bias(bias).init(device);
+            let x = det_tensor([2, 5, 24], 1, device, DType::F32);
+            let (ours, theirs) = (ours.forward(x.clone()), theirs.forward(x));
+            let apart = largest_difference(&ours.into_data(), &theirs.into_data()).0;
+            assert!(apart <= tolerance::F32, "{}: {apart:.1e}", backend.name);
+        }
+    }
+}
+
+#[test]
+fn records_of_burns_layer_norm_load_into_ours_and_back() {
+    let device = Device::flex();
+    let values = |seed| det_tensor([6], seed, &device, DType::F32);
+    let mut theirs = BurnLayerNormConfig::new(6).init(&device);
+    theirs.gamma = Param::from_tensor(values(1));
+    theirs.beta = Some(Param::from_tensor(values(2)));
+    let ours = LayerNormConfig::new(6).init(&device);
+    let ours = ours.load_record(theirs.into_record());
+    let back = BurnLayerNormConfig::new(6).init(&device);
+    let back = back.load_record(ours.into_record());
+    for (got, seed) in [(back.gamma, 1), (back.beta.expect("loaded"), 2)] {
+        let want = values(seed).into_data();
+        got.val().into_data().assert_eq(&want, true);
+    }
+}
+
+/// burn-store's adapters know a norm by the name of its type.
+#[test]
+fn our_layer_norm_is_saved_and_loaded_under_pytorchs_names() {
+    let device = Device::flex();
+    let values = |seed| det_tensor([6], seed, &device, DType::F32);
+    let mut norm = LayerNormConfig::new(6).init(&device);
+    norm.gamma = Param::from_tensor(values(1));
+    norm.beta = Some(Param::from_tensor(values(2)));
+    let mut store = SafetensorsStore::from_bytes(None).with_to_adapter(BurnToPyTorchAdapter);
+    norm.save_into(&mut store).unwrap();
+    let bytes = store.get_bytes().unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut names = file.names();
+    names.sort();
+    assert_eq!(names, ["bias", "weight"]);
+
+    let mut store =
+        SafetensorsStore::from_bytes(Some(bytes)).with_from_adapter(PyTorchToBurnAdapter);
+    let mut loaded = LayerNormConfig::new(6).init(&device);
+    loaded.load_from(&mut store).unwrap();
+    for (got, seed) in [(loaded.gamma, 1), (loaded.beta.expect("loaded"), 2)] {
+        let want = values(seed).into_data();
+        got.val().into_data().assert_eq(&want, true);
     }
 }
 

@@ -2,17 +2,18 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
 use burn_patch::Tokens;
 use burn_patch::embed::{FlatOrder, PatchEmbed, patchify, unpatchify};
 use burn_patch::grid::PatchGrid;
+use burn_patch::layers::{LayerNorm, LayerNormConfig, apply, linear};
 use burn_patch::ops::{overlap_add, patch_windows};
 use burn_patch::position::{AnyPosition, SinCosDialect};
 use burn_patch::reduce::{RandomMask, Restore};
 use serde::{Deserialize, Serialize};
 
-use crate::layers::{Block, BlockConfig, apply, normalize};
+use crate::layers::{Block, BlockConfig};
 use crate::vit::{TOKEN_INIT, run_blocks};
 use crate::{Error, Position, Vit, VitConfig};
 
@@ -109,7 +110,6 @@ pub struct Mae<E: PatchEmbed> {
     target: Target,
     #[module(skip)]
     patches: ReconstructedPatches,
-    epsilon: f64,
 }
 
 /// What [`Mae::forward`] gives.
@@ -179,14 +179,14 @@ impl MaeConfig {
             ..self.encoder.clone()
         };
         let initializer = encoder.initializer.clone();
-        let linear = |input, output| crate::layers::linear(input, output, &initializer, device);
+        let linear = |shape| linear(shape, initializer.clone(), Some(Initializer::Zeros), device);
         let epsilon = encoder.epsilon;
         let block = BlockConfig::new(self.decoder_dim, self.decoder_heads)
             .with_epsilon(epsilon)
             .with_initializer(initializer.clone());
         Ok(Mae {
             encoder: encoder.try_init(embed, device)?,
-            decoder_embed: linear(dim, self.decoder_dim),
+            decoder_embed: linear([dim, self.decoder_dim]),
             mask_token: TOKEN_INIT.init([1, 1, self.decoder_dim], device),
             decoder_position: self.decoder_position.try_init(
                 &grid,
@@ -200,12 +200,11 @@ impl MaeConfig {
             decoder_norm: LayerNormConfig::new(self.decoder_dim)
                 .with_epsilon(epsilon)
                 .init(device),
-            decoder_pred: linear(self.decoder_dim, values),
+            decoder_pred: linear([self.decoder_dim, values]),
             mask_ratio: self.mask_ratio,
             patch,
             target: self.target,
             patches,
-            epsilon,
         })
     }
 
@@ -276,7 +275,7 @@ impl<E: PatchEmbed> Mae<E> {
         let tokens = restore.apply(tokens, self.mask_token.val());
         let tokens = run_blocks(&self.decoder_blocks, self.decoder_position.forward(tokens));
         let grid = *tokens.grid();
-        let patches = normalize(&self.decoder_norm, tokens.patch_embeddings(), self.epsilon);
+        let patches = self.decoder_norm.forward(tokens.patch_embeddings());
         Tokens::from_grid(apply(&self.decoder_pred, patches), grid)
     }
 

@@ -2,11 +2,12 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::{Bool, Device, Tensor};
 use burn_patch::Tokens;
 use burn_patch::embed::PatchEmbed;
 use burn_patch::grid::PatchGrid;
+use burn_patch::layers::{LayerNorm, LayerNormConfig, NORMAL, linear};
 use burn_patch::position::{
     AnyPosition, LearnedPositionConfig, SinCosDialect, SinCosPositionConfig,
 };
@@ -14,13 +15,10 @@ use burn_patch::reduce::{AnyReduce, AnyReduceConfig, TokenPool};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::layers::{Block, BlockConfig, normalize};
+use crate::layers::{Block, BlockConfig};
 
 /// Class token, mask token and head at the start, as in MAE; timm's class token starts at `N(0, 10⁻⁶)`.
-pub(crate) const TOKEN_INIT: Initializer = Initializer::Normal {
-    mean: 0.0,
-    std: 0.02,
-};
+pub(crate) const TOKEN_INIT: Initializer = NORMAL;
 
 /// Whether a class token stands before the patch tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -179,7 +177,6 @@ pub struct Vit<E: PatchEmbed> {
     #[module(skip)]
     pooling: Pooling,
     reduce_before: usize,
-    epsilon: f64,
 }
 
 impl VitConfig {
@@ -217,7 +214,6 @@ impl VitConfig {
             head: None,
             pooling: self.pooling,
             reduce_before: reduce.map_or(0, |reduce| reduce.before_block),
-            epsilon: self.epsilon,
         };
         Ok(match self.classes {
             Some(classes) => vit.with_head(classes, device),
@@ -284,7 +280,7 @@ impl<E: PatchEmbed> Vit<E> {
             }
             None => run_blocks(&self.blocks, tokens),
         };
-        tokens.map(|embeddings| normalize(&self.norm, embeddings, self.epsilon))
+        tokens.map(|embeddings| self.norm.forward(embeddings))
     }
 
     /// What the head sees, `[batch, dim]`.
@@ -312,7 +308,8 @@ impl<E: PatchEmbed> Vit<E> {
     /// The same encoder with a new head for `classes`.
     #[must_use]
     pub fn with_head(mut self, classes: usize, device: &Device) -> Self {
-        let head = crate::layers::linear(self.patch_embed.dim(), classes, &TOKEN_INIT, device);
+        let shape = [self.patch_embed.dim(), classes];
+        let head = linear(shape, TOKEN_INIT, Some(Initializer::Zeros), device);
         self.head = Some(head);
         self
     }

@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, Linear, LinearConfig};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::activation::{relu, tanh};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -12,12 +12,10 @@ use crate::embed::parts::patch_norm::PatchNorm;
 use crate::embed::parts::sampling::{place_dtype, sample_bilinear};
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, nonzero};
-use crate::layers::{apply, layer_norm, normalize};
-use crate::ops::{gather_rows, gelu, linear};
+use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
+use crate::layers::linear::{NORMAL, apply, linear};
+use crate::ops::{gather_rows, gelu};
 use crate::{Error, Tokens};
-
-/// LayerNorm's epsilon in the reference: PyTorch's.
-const EPSILON: f64 = 1e-5;
 
 /// Stages of DPT-Tiny, -Small and -Medium that embed deformably, each over the feature map of the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,29 +143,19 @@ impl DeformablePatchEmbedConfig {
         }
         nonzero("channels and dim", &[self.channels, self.dim])?;
         let values = self.channels * self.points[0] * self.points[1];
-        let mut output_proj = LinearConfig::new(values, self.dim)
-            .with_initializer(Initializer::Normal {
-                mean: 0.0,
-                std: 0.02,
-            })
-            .init(device);
-        output_proj.bias = Some(Initializer::Zeros.init([self.dim], device));
         Ok(DeformablePatchEmbed {
             patch_embed: LinearPatchEmbedConfig::new(self.patch, self.channels, self.dim)
-                .with_norm(PatchNorm::Layer { epsilon: EPSILON })
+                .with_norm(PatchNorm::LAYER)
                 .try_init(device)?,
-            offset_predictor: LinearConfig::new(self.dim, 4)
-                .with_bias(false)
-                .with_initializer(Initializer::Zeros)
-                .init(device),
+            offset_predictor: linear([self.dim, 4], Initializer::Zeros, None, device),
             box_coder: BoxCoder {
                 wh_bias: Initializer::Constant {
                     value: (5.0f64 / 3.0).sqrt().ln(),
                 }
                 .init([2], device),
             },
-            output_proj,
-            norm: layer_norm(self.dim, EPSILON, device),
+            output_proj: linear([values, self.dim], NORMAL, Some(Initializer::Zeros), device),
+            norm: LayerNormConfig::new(self.dim).init(device),
             points: self.points,
         })
     }
@@ -223,8 +211,7 @@ impl DeformablePatchEmbed {
     fn boxes(&self, features: Tensor<3>, cells: Option<Tensor<2, Int>>, grid: &PatchGrid) -> Boxes {
         let [batch, ..] = features.dims();
         let dtype = place_dtype(features.dtype());
-        let weight = self.offset_predictor.weight.val();
-        let offsets = linear(gelu(features), weight, None).cast(dtype);
+        let offsets = apply(&self.offset_predictor, gelu(features)).cast(dtype);
         let bias = self.box_coder.wh_bias.val().cast(dtype).reshape([1, 1, 2]);
         let centers = centers_px(grid, &offsets.device()).cast(dtype);
         let centers = match cells {
@@ -257,7 +244,7 @@ impl DeformablePatchEmbed {
         });
         let values = sample_bilinear(images, points);
         let values = values.reshape([batch, tokens, horizontal * vertical * channels]);
-        normalize(&self.norm, apply(&self.output_proj, values), EPSILON)
+        self.norm.forward(apply(&self.output_proj, values))
     }
 }
 

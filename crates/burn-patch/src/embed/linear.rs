@@ -2,15 +2,17 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
+use burn::nn::Initializer;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Initializer, LayerNorm};
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::embed::parts::normalization::Normalization;
-use crate::embed::parts::patch_norm::PatchNorm;
+use crate::embed::parts::patch_norm::{PatchNorm, normed};
 use crate::embed::parts::projection::project_filled;
 use crate::embed::patch_embed::{PatchEmbed, expect_layout_of};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::layers::layer_norm::LayerNorm;
+use crate::layers::linear::PYTORCH;
 use crate::ops::{Images, PixelOrder};
 use crate::{Error, Tokens};
 
@@ -33,9 +35,7 @@ pub struct LinearPatchEmbedConfig {
     #[config(default = "Remainder::Reject")]
     pub remainder: Remainder,
     /// Initialiser of weight and bias. The default is PyTorch's for `Conv2d`, which timm keeps.
-    #[config(
-        default = "Initializer::KaimingUniform { gain: 1.0 / 3.0f64.sqrt(), fan_out_only: false }"
-    )]
+    #[config(default = "PYTORCH")]
     pub initializer: Initializer,
 }
 
@@ -76,14 +76,12 @@ pub struct LinearPatchEmbedConfig {
 pub struct LinearPatchEmbed {
     /// The projection, weight `[dim, channels, kh, kw]`.
     pub proj: Conv2d,
-    /// Normalisation after it, with the config's epsilon.
+    /// Normalisation after it.
     pub norm: Option<LayerNorm>,
     /// What padding holds after [`fold_normalization`](Self::fold_normalization), `[channels]`; zeros if absent.
     pub fill: Option<Param<Tensor<1>>>,
     #[module(skip)]
     remainder: Remainder,
-    #[module(skip)]
-    pub(crate) patch_norm: PatchNorm,
 }
 
 impl LinearPatchEmbedConfig {
@@ -110,7 +108,6 @@ impl LinearPatchEmbedConfig {
             norm: self.norm.init(self.dim, device),
             fill: None,
             remainder: self.remainder,
-            patch_norm: self.norm,
         })
     }
 
@@ -172,7 +169,7 @@ impl LinearPatchEmbed {
     }
 
     fn finish(&self, embeddings: Tensor<3>) -> Tensor<3> {
-        self.patch_norm.apply(self.norm.as_ref(), embeddings)
+        normed(&self.norm, embeddings)
     }
 }
 

@@ -18,8 +18,7 @@ mod t2t;
 mod tubelet;
 
 pub use adaptive::{
-    Decay, QuadtreePreset, RoutedTokens, Router, Routing, Saliency, Selection, Shrink,
-    TemperatureSchedule,
+    Decay, QuadtreePreset, RoutedTokens, Routing, Saliency, Selection, Shrink, TemperatureSchedule,
 };
 pub use catalogue::*;
 pub use conv_stem::{ConvStemPreset, StemActivation, StemEnd};
@@ -44,7 +43,6 @@ pub use spectral::{
     GlobalFilterConfig, HighBand, Spectrum, Wavelet, WaveletDomain,
 };
 pub use t2t::{
-    SoftSplit, T2tAttention, T2tBlock, T2tBlockKind, T2tMlp, T2tPreset, TokenPerformer,
-    TokenTransformer,
+    SoftSplit, T2tAttention, T2tBlock, T2tBlockKind, T2tPreset, TokenPerformer, TokenTransformer,
 };
 pub use tubelet::{Inflation, TubeletPreset};

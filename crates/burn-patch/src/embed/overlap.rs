@@ -3,16 +3,17 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Initializer, LayerNorm, Linear, LinearConfig};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::embed::parts::normalization::Normalization;
-use crate::embed::parts::patch_norm::PatchNorm;
+use crate::embed::parts::patch_norm::{PatchNorm, normed};
 use crate::embed::parts::projection::project_filled;
 use crate::embed::patch_embed::{PatchEmbed, expect_layout_of};
 use crate::grid::{PatchGrid, Window, nonzero};
-use crate::layers::apply;
+use crate::layers::layer_norm::LayerNorm;
+use crate::layers::linear::{PYTORCH, apply, linear};
 use crate::ops::{Images, PixelOrder};
 use crate::{Error, Tokens};
 
@@ -61,7 +62,7 @@ pub struct OverlapPatchEmbedConfig {
     #[config(default = true)]
     pub bias: bool,
     /// Normalisation at the end. The default is the references' LayerNorm with PyTorch's epsilon.
-    #[config(default = "PatchNorm::Layer { epsilon: 1e-5 }")]
+    #[config(default = "PatchNorm::LAYER")]
     pub norm: PatchNorm,
 }
 
@@ -103,14 +104,12 @@ pub struct OverlapPatchEmbed {
     pub proj: Conv2d,
     /// The 1×1 projection after it.
     pub pointwise: Option<Linear>,
-    /// Normalisation at the end, with the config's epsilon.
+    /// Normalisation at the end.
     pub norm: Option<LayerNorm>,
     /// What padding holds after [`fold_normalization`](Self::fold_normalization), `[channels]`; zeros if absent.
     pub fill: Option<Param<Tensor<1>>>,
     #[module(skip)]
     window: Window,
-    #[module(skip)]
-    patch_norm: PatchNorm,
 }
 
 impl OverlapPatchEmbedConfig {
@@ -159,14 +158,12 @@ impl OverlapPatchEmbedConfig {
         Ok(OverlapPatchEmbed {
             proj,
             pointwise: self.pointwise.then(|| {
-                LinearConfig::new(self.dim, self.dim)
-                    .with_bias(self.bias)
-                    .init(device)
+                let bias = self.bias.then_some(PYTORCH);
+                linear([self.dim; 2], PYTORCH, bias, device)
             }),
             norm: self.norm.init(self.dim, device),
             fill: None,
             window,
-            patch_norm: self.norm,
         })
     }
 
@@ -232,7 +229,7 @@ impl OverlapPatchEmbed {
             Some(pointwise) => apply(pointwise, embeddings),
             None => embeddings,
         };
-        self.patch_norm.apply(self.norm.as_ref(), embeddings)
+        normed(&self.norm, embeddings)
     }
 }
 

@@ -7,5 +7,5 @@ mod reduce;
 
 pub use catalogue::*;
 pub use mask::MaskPlan;
-pub use pool::{GruCell, QueryScale, SlotInit, TokenFuser, TokenFuserConfig, TokenMlp, TokenPool};
+pub use pool::{GruCell, QueryScale, SlotInit, TokenFuser, TokenFuserConfig, TokenPool};
 pub use reduce::{Reduce, Reduced, Seen, Sees};

@@ -3,9 +3,9 @@ use burn::module::Module;
 use burn::nn::{Initializer, Linear};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Tensor};
+use burn_patch::layers::{apply, linear};
 use burn_patch::ops::attention;
 
-use super::{apply, linear};
 use crate::Error;
 
 /// Configuration of [`Attention`].
@@ -54,9 +54,13 @@ impl AttentionConfig {
                 heads: self.heads,
             });
         }
+        let linear = |output| {
+            let zeros = Some(Initializer::Zeros);
+            linear([self.dim, output], self.initializer.clone(), zeros, device)
+        };
         Ok(Attention {
-            qkv: linear(self.dim, 3 * self.dim, &self.initializer, device),
-            proj: linear(self.dim, self.dim, &self.initializer, device),
+            qkv: linear(3 * self.dim),
+            proj: linear(self.dim),
             heads: self.heads,
         })
     }

@@ -1,13 +1,10 @@
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig};
+use burn::nn::Initializer;
 use burn::tensor::{Bool, Device, Tensor};
+use burn_patch::layers::{LayerNorm, LayerNormConfig, Mlp, MlpConfig};
 
-use super::normalize;
-use super::{
-    Attention, AttentionConfig, DropPath, DropPathConfig, LayerScale, LayerScaleConfig, Mlp,
-    MlpConfig,
-};
+use super::{Attention, AttentionConfig, DropPath, DropPathConfig, LayerScale, LayerScaleConfig};
 use crate::Error;
 
 /// Configuration of [`Block`].
@@ -60,7 +57,6 @@ pub struct Block {
     /// LayerScale after the MLP.
     pub ls2: Option<LayerScale>,
     drop_path: DropPath,
-    epsilon: f64,
 }
 
 impl BlockConfig {
@@ -95,7 +91,6 @@ impl BlockConfig {
                 .init(device),
             ls2: scale(),
             drop_path: DropPathConfig::new(self.drop_path).try_init()?,
-            epsilon: self.epsilon,
         })
     }
 }
@@ -113,13 +108,9 @@ impl Block {
 
     /// Runs the block. `valid` (`[batch, tokens]`) marks the tokens that others may look at.
     pub fn forward(&self, tokens: Tensor<3>, valid: Option<Tensor<2, Bool>>) -> Tensor<3> {
-        let branch = self
-            .attn
-            .forward(normalize(&self.norm1, tokens.clone(), self.epsilon), valid);
+        let branch = self.attn.forward(self.norm1.forward(tokens.clone()), valid);
         let tokens = tokens + self.drop_path.forward(scaled(&self.ls1, branch));
-        let branch = self
-            .mlp
-            .forward(normalize(&self.norm2, tokens.clone(), self.epsilon));
+        let branch = self.mlp.forward(self.norm2.forward(tokens.clone()));
         tokens + self.drop_path.forward(scaled(&self.ls2, branch))
     }
 }

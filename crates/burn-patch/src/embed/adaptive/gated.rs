@@ -12,11 +12,12 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::embed::adaptive::pick::{largest, places};
 use crate::embed::adaptive::regions::{Regions, quotas};
-use crate::embed::adaptive::router::{Router, Routing, statistics};
+use crate::embed::adaptive::routing::{Routing, statistics};
 use crate::embed::adaptive::saliency::area;
 use crate::embed::parts::projection::project;
 use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window};
+use crate::layers::mlp::Mlp;
 use crate::ops::gather_rows;
 use crate::{Error, Tokens};
 
@@ -79,8 +80,9 @@ const NEVER: f32 = f32::MIN;
 /// ```
 #[derive(Module, Debug)]
 pub struct GatedPatchEmbed {
-    /// Scores sizes per region.
-    pub router: Router,
+    /// Scores sizes per region from each channel's mean and standard deviation, and the saliency if it takes one:
+    /// `2·channels (+ 1) → sizes`.
+    pub router: Mlp,
     /// One projection per size, weight `[dim, channels, kh, kw]`.
     pub heads: Vec<Conv2d>,
     region: [usize; 2],
@@ -260,13 +262,15 @@ impl GatedPatchEmbed {
                     got: map.dims().to_vec(),
                 });
             }
-            Some(map) => statistics(padded(map, grid), self.region, false).cast(features.dtype()),
-            None if self.saliency => features.clone().slice_dim(2, 0..1).zeros_like(),
-            None => return Ok(self.router.forward(features)),
+            Some(map) => {
+                Some(statistics(padded(map, grid), self.region, false).cast(features.dtype()))
+            }
+            None if self.saliency => Some(features.clone().slice_dim(2, 0..1).zeros_like()),
+            None => None,
         };
-        Ok(self
-            .router
-            .forward(Tensor::cat(vec![features, saliency], 2)))
+        let features = [features].into_iter().chain(saliency).collect();
+        let features = Tensor::cat(features, 2).cast(self.router.fc1.weight.val().dtype());
+        Ok(self.router.forward(features))
     }
 
     /// The tokens of the quotas, chosen by the logits.

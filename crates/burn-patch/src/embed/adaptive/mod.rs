@@ -5,13 +5,13 @@ pub(crate) mod gated;
 pub(crate) mod pick;
 pub(crate) mod quadtree;
 pub(crate) mod regions;
-pub(crate) mod router;
+pub(crate) mod routing;
 pub(crate) mod saliency;
 pub(crate) mod selection;
 
 pub use gated::config::GatedPatchEmbedConfig;
 pub use gated::{GatedPatchEmbed, RoutedTokens};
 pub use quadtree::{QuadtreePatchEmbed, QuadtreePatchEmbedConfig, QuadtreePreset, Shrink};
-pub use router::{Decay, Router, Routing, TemperatureSchedule};
+pub use routing::{Decay, Routing, TemperatureSchedule};
 pub use saliency::Saliency;
 pub use selection::Selection;

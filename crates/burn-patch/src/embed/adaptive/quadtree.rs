@@ -6,18 +6,19 @@ mod tests;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Initializer, LayerNorm, Linear, LinearConfig};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::embed::adaptive::forest::{Forest, Leaves};
 use crate::embed::adaptive::saliency::{Saliency, area, covered, map_scores, middle};
 use crate::embed::adaptive::selection::Selection;
-use crate::embed::parts::patch_norm::PatchNorm;
+use crate::embed::parts::patch_norm::{PatchNorm, normed};
 use crate::embed::parts::projection::{convolve, project, to_map, to_tokens};
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
-use crate::layers::apply;
+use crate::layers::layer_norm::LayerNorm;
+use crate::layers::linear::{apply, linear};
 use crate::ops::gather_rows;
 use crate::{Error, Tokens};
 
@@ -143,7 +144,7 @@ pub struct QuadtreePatchEmbedConfig {
 pub struct QuadtreePatchEmbed {
     /// The projection of every size, weight `[dim, channels, kh, kw]`.
     pub proj: Conv2d,
-    /// Normalisation after it, with the config's epsilon.
+    /// Normalisation after it.
     pub norm: Option<LayerNorm>,
     /// Joins two by two embeddings of sub-patches.
     pub patch_attn: Option<Conv2d>,
@@ -159,7 +160,6 @@ struct Settings {
     saliency: Saliency,
     selection: Selection,
     shrink: Shrink,
-    norm: PatchNorm,
 }
 
 impl QuadtreePatchEmbedConfig {
@@ -207,8 +207,8 @@ impl QuadtreePatchEmbedConfig {
             join.with_stride([2, 2]).init(device)
         };
         let zero = || {
-            let zero = LinearConfig::new(self.dim, self.dim);
-            zero.with_initializer(Initializer::Zeros).init(device)
+            let zeros = Initializer::Zeros;
+            linear([self.dim; 2], zeros.clone(), Some(zeros), device)
         };
         Ok(QuadtreePatchEmbed {
             proj,
@@ -220,7 +220,6 @@ impl QuadtreePatchEmbedConfig {
                 saliency: self.saliency,
                 selection: self.selection.clone(),
                 shrink: self.shrink,
-                norm: self.norm,
             },
         })
     }
@@ -336,7 +335,7 @@ impl QuadtreePatchEmbed {
             let grid = grid.window.layout([height, width]);
             let grid = grid.unwrap_or_else(|error| panic!("{error}"));
             let tokens = project(&self.proj, shrunk, None, &grid);
-            self.settings.norm.apply(self.norm.as_ref(), tokens)
+            normed(&self.norm, tokens)
         });
         let levels = levels.collect();
         Tensor::cat(self.aggregated(levels, forest), 1)

@@ -2,8 +2,8 @@
 
 use burn::config::Config;
 use burn::module::Module;
+use burn::nn::Initializer;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Initializer, LayerNorm};
 use burn::tensor::{Device, Tensor};
 
 use crate::Error;
@@ -11,7 +11,8 @@ use crate::embed::hybrid::backbone::Backbone;
 use crate::embed::parts::conv_norm::check_epsilon;
 use crate::embed::parts::projection::{project, to_map};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
-use crate::layers::{layer_norm, normalize};
+use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
+use crate::layers::linear::NORMAL;
 
 /// Configuration of [`ConvNextStem`].
 #[derive(Config, Debug)]
@@ -50,7 +51,6 @@ pub struct ConvNextStem {
     pub conv: Conv2d,
     /// After it.
     pub norm: LayerNorm,
-    epsilon: f64,
 }
 
 impl ConvNextStemConfig {
@@ -67,16 +67,14 @@ impl ConvNextStemConfig {
         let mut conv = Conv2dConfig::new([self.channels, self.dim], self.patch)
             .with_stride(self.patch)
             .with_bias(false)
-            .with_initializer(Initializer::Normal {
-                mean: 0.0,
-                std: 0.02,
-            })
+            .with_initializer(NORMAL)
             .init(device);
         conv.bias = Some(Initializer::Zeros.init([self.dim], device));
         Ok(ConvNextStem {
             conv,
-            norm: layer_norm(self.dim, self.epsilon, device),
-            epsilon: self.epsilon,
+            norm: LayerNormConfig::new(self.dim)
+                .with_epsilon(self.epsilon)
+                .init(device),
         })
     }
 
@@ -109,11 +107,7 @@ impl Backbone for ConvNextStem {
         let grid = self
             .layout([height, width])
             .unwrap_or_else(|error| panic!("{error}"));
-        let tokens = normalize(
-            &self.norm,
-            project(&self.conv, images, None, &grid),
-            self.epsilon,
-        );
+        let tokens = self.norm.forward(project(&self.conv, images, None, &grid));
         to_map(tokens, [batch, self.dim(), grid.rows, grid.cols])
     }
 }

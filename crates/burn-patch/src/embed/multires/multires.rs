@@ -2,7 +2,6 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::Initializer;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -10,6 +9,7 @@ use crate::embed::multires::crop::CropBox;
 use crate::embed::parts::projection::project;
 use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::layers::linear::NORMAL;
 use crate::{Error, Tokens};
 
 /// Configuration of [`MultiresPatchEmbed`].
@@ -115,11 +115,7 @@ impl MultiresPatchEmbedConfig {
             proj: Conv2dConfig::new([self.channels, self.dim], self.patch)
                 .with_stride(self.patch)
                 .init(device),
-            scale_embed: Initializer::Normal {
-                mean: 0.0,
-                std: 0.02,
-            }
-            .init([self.zoom + 1 + self.levels, self.dim], device),
+            scale_embed: NORMAL.init([self.zoom + 1 + self.levels, self.dim], device),
             levels: self.levels,
             zoom: self.zoom,
             crop,

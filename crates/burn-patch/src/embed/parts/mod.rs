@@ -2,7 +2,6 @@
 
 pub(crate) mod conv_norm;
 pub(crate) mod halvings;
-pub(crate) mod layers;
 pub(crate) mod normalization;
 pub(crate) mod patch_norm;
 pub(crate) mod projection;

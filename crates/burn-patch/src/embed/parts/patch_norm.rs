@@ -1,8 +1,9 @@
-use burn::nn::LayerNorm;
+//! What follows a projection.
+
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::layers::{layer_norm, normalize};
+use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 
 /// Normalisation of the tokens after projection.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -18,20 +19,25 @@ pub enum PatchNorm {
 }
 
 impl PatchNorm {
+    /// LayerNorm with PyTorch's epsilon.
+    pub const LAYER: Self = Self::Layer { epsilon: 1e-5 };
+
     pub(crate) fn init(&self, dim: usize, device: &Device) -> Option<LayerNorm> {
         match *self {
             Self::None => None,
-            Self::Layer { epsilon } => Some(layer_norm(dim, epsilon, device)),
+            Self::Layer { epsilon } => {
+                let config = LayerNormConfig::new(dim).with_epsilon(epsilon);
+                Some(config.init(device))
+            }
         }
     }
+}
 
-    /// `norm` of the tokens, with this epsilon.
-    pub(crate) fn apply(&self, norm: Option<&LayerNorm>, tokens: Tensor<3>) -> Tensor<3> {
-        match (norm, *self) {
-            (None, _) => tokens,
-            (Some(norm), Self::Layer { epsilon }) => normalize(norm, tokens, epsilon),
-            (Some(norm), Self::None) => norm.forward(tokens),
-        }
+/// The tokens through `norm`, if there is one.
+pub(crate) fn normed(norm: &Option<LayerNorm>, tokens: Tensor<3>) -> Tensor<3> {
+    match norm {
+        Some(norm) => norm.forward(tokens),
+        None => tokens,
     }
 }
 
@@ -42,7 +48,7 @@ mod tests {
     use crate::embed::overlap::OverlapPatchEmbedConfig;
     use crate::embed::patch_embed::PatchEmbed;
     use crate::embed::tubelet::tubelet::TubeletPatchEmbedConfig;
-    use burn::nn::LayerNorm;
+    use crate::layers::layer_norm::LayerNorm;
     use burn::tensor::{Device, Distribution, Tensor, Tolerance};
 
     const NORM: PatchNorm = PatchNorm::Layer { epsilon: 0.5 };
@@ -50,7 +56,9 @@ mod tests {
     fn assert_norm(normed: impl PatchEmbed, norm: Option<LayerNorm>, plain: impl PatchEmbed) {
         let images = Tensor::random([2, 3, 8, 12], Distribution::Default, &Device::flex());
         let tokens = plain.forward(images.clone()).into_embeddings();
-        let want = norm.expect("a norm").forward(tokens).into_data();
+        let norm = norm.expect("a norm");
+        assert_eq!(norm.epsilon, 0.5);
+        let want = norm.forward(tokens).into_data();
         let got = normed.forward(images).into_embeddings().into_data();
         got.assert_approx_eq(&want, Tolerance::<f32>::rel_abs(1e-4, 1e-5));
     }

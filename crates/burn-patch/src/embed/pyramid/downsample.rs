@@ -3,20 +3,20 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Initializer, LayerNorm};
+use burn::nn::{BatchNorm, BatchNormConfig, Initializer};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::embed::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use crate::embed::overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig};
-use crate::embed::parts::layers::{EPSILON, NORMAL};
 use crate::embed::parts::patch_norm::PatchNorm;
 use crate::embed::parts::projection::{convolve, project, to_map, to_tokens};
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::embed::pyramid::merging::{MergeOrder, PatchMerging, PatchMergingConfig};
 use crate::embed::pyramid::regular::regular;
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
-use crate::layers::{layer_norm, normalize};
+use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
+use crate::layers::linear::NORMAL;
 use crate::ops::gelu;
 use crate::{Error, Tokens};
 
@@ -135,7 +135,7 @@ impl DownsampleConfig {
             DownsampleKind::SwinMerge => merge(MergeOrder::NormFirst),
             DownsampleKind::SwinV2Merge => merge(MergeOrder::ReduceFirst),
             DownsampleKind::Patches => patches
-                .with_norm(PatchNorm::Layer { epsilon: EPSILON })
+                .with_norm(PatchNorm::LAYER)
                 .try_init(device)
                 .map(Downsample::Patches),
             DownsampleKind::ConvNextStem => {
@@ -148,7 +148,9 @@ impl DownsampleConfig {
                 Ok(Downsample::Patches(embed))
             }
             DownsampleKind::ConvNext => Ok(Downsample::ConvNext(ConvNextDownsample {
-                norm: layer_norm(channels, CONVNEXT_EPSILON, device),
+                norm: LayerNormConfig::new(channels)
+                    .with_epsilon(CONVNEXT_EPSILON)
+                    .init(device),
                 proj: convnext_conv(stride, channels, dim, device),
             })),
             DownsampleKind::Overlap => OverlapPatchEmbedConfig::for_stride(stride, channels, dim)
@@ -263,7 +265,7 @@ impl PatchEmbed for Downsample {
             Self::Overlap(embed) => embed.forward(images),
             Self::ConvNext(step) => {
                 let shape = images.dims();
-                let normed = normalize(&step.norm, to_tokens(images), CONVNEXT_EPSILON);
+                let normed = step.norm.forward(to_tokens(images));
                 let embeddings = project(&step.proj, to_map(normed, shape), None, &grid);
                 Tokens::from_grid(embeddings, grid)
             }

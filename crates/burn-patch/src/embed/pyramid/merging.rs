@@ -2,16 +2,16 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::embed::parts::layers::{EPSILON, linear};
 use crate::embed::parts::projection::to_tokens;
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::embed::pyramid::regular::regular;
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
-use crate::layers::{apply, layer_norm, normalize};
+use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
+use crate::layers::linear::{NORMAL, apply, linear};
 use crate::{Error, Tokens};
 
 /// Which comes first, the normalisation or the reduction.
@@ -108,8 +108,8 @@ impl PatchMergingConfig {
             MergeOrder::ReduceFirst => out_dim,
         };
         Ok(PatchMerging {
-            norm: layer_norm(normed, EPSILON, device),
-            reduction: linear(joined, out_dim, false, device),
+            norm: LayerNormConfig::new(normed).init(device),
+            reduction: linear([joined, out_dim], NORMAL, None, device),
             window: self.window,
             order: self.order,
         })
@@ -153,8 +153,8 @@ impl PatchMerging {
     fn reduce(&self, x: Tensor<3>, cells: [usize; 2]) -> Tensor<3> {
         let x = join(x, cells, self.window);
         match self.order {
-            MergeOrder::NormFirst => apply(&self.reduction, normalize(&self.norm, x, EPSILON)),
-            MergeOrder::ReduceFirst => normalize(&self.norm, apply(&self.reduction, x), EPSILON),
+            MergeOrder::NormFirst => apply(&self.reduction, self.norm.forward(x)),
+            MergeOrder::ReduceFirst => self.norm.forward(apply(&self.reduction, x)),
         }
     }
 }

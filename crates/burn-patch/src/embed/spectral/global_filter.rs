@@ -1,12 +1,12 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
 use crate::Error;
 use crate::embed::spectral::fourier_basis::{fourier_basis, half_plane, inverse_fourier_basis};
 use crate::embed::spectral::transform::at_least_single;
 use crate::grid::nonzero;
+use crate::layers::linear::NORMAL;
 
 /// Configuration of [`GlobalFilter`].
 #[derive(Config, Debug)]
@@ -69,12 +69,8 @@ impl GlobalFilterConfig {
         nonzero("grid", &self.grid)?;
         nonzero("dim", &[self.dim])?;
         let [rows, cols] = self.grid;
-        let initializer = Initializer::Normal {
-            mean: 0.0,
-            std: 0.02,
-        };
         Ok(GlobalFilter {
-            complex_weight: initializer.init([rows, cols / 2 + 1, self.dim, 2], device),
+            complex_weight: NORMAL.init([rows, cols / 2 + 1, self.dim, 2], device),
             basis: fourier_basis(self.grid, &half_plane(self.grid)).to_tensor(device),
             inverse: inverse_fourier_basis(self.grid).to_tensor(device),
             grid: self.grid,

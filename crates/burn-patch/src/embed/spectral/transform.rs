@@ -6,13 +6,14 @@
 //! step instead of one per token, and can be done for picked cells alone.
 
 use burn::module::Param;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::{DType, Device, Int, Tensor};
 
 use crate::embed::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use crate::embed::spectral::statistics::FeatureStatistics;
 use crate::grid::PatchGrid;
-use crate::ops::{linear, patch_windows, project_cells, project_patches};
+use crate::layers::linear::{PYTORCH, linear};
+use crate::ops::{self, patch_windows, project_cells, project_patches};
 
 /// A projection of pixels: weight `[dim, channels, kh, kw]` and bias `[dim]`.
 pub(crate) struct Folded {
@@ -43,7 +44,7 @@ pub(crate) fn fold(
         None => (weight, bias),
     };
     let rows = weight.transpose().reshape([dim * groups, features]);
-    let folded = linear(rows, basis.clone().cast(precise), None);
+    let folded = ops::linear(rows, basis.clone().cast(precise), None);
     Folded {
         weight: folded
             .reshape([dim, groups * values / (kh * kw), kh, kw])
@@ -88,7 +89,7 @@ impl Folded {
 
 /// The projection of `inputs` features.
 pub(crate) fn projection(inputs: usize, dim: usize, bias: bool, device: &Device) -> Linear {
-    LinearConfig::new(inputs, dim).with_bias(bias).init(device)
+    linear([inputs, dim], PYTORCH, bias.then_some(PYTORCH), device)
 }
 
 /// Features of every window of `grid`: `[batch, tokens, groups·features]`.
@@ -102,7 +103,7 @@ pub(crate) fn transform(windows: Tensor<3>, basis: &Tensor<2>) -> Tensor<3> {
     let [features, values] = basis.dims();
     let groups = window / values;
     let basis = basis.clone().cast(windows.dtype()).transpose();
-    linear(
+    ops::linear(
         windows.reshape([batch, tokens * groups, values]),
         basis,
         None,

@@ -1,13 +1,14 @@
 //! What Tokens-to-Token runs between its splits.
 
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, Linear};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::embed::parts::layers::{EPSILON, linear};
-use crate::layers::{apply, layer_norm, normalize};
-use crate::ops::{attention, gelu};
+use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
+use crate::layers::linear::{NORMAL, apply, linear};
+use crate::layers::mlp::{Mlp, MlpConfig};
+use crate::ops::attention;
 
 /// Which attention runs between the splits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,28 +72,28 @@ pub struct TokenTransformer {
     /// Normalisation before the layers.
     pub norm2: LayerNorm,
     /// The layers.
-    pub mlp: T2tMlp,
+    pub mlp: Mlp,
 }
 
 impl TokenTransformer {
     fn new(input: usize, token_dim: usize, device: &Device) -> Self {
         Self {
-            norm1: layer_norm(input, EPSILON, device),
+            norm1: LayerNormConfig::new(input).init(device),
             attn: T2tAttention {
-                qkv: linear(input, 3 * token_dim, false, device),
-                proj: linear(token_dim, token_dim, true, device),
+                qkv: linear([input, 3 * token_dim], NORMAL, None, device),
+                proj: linear([token_dim; 2], NORMAL, Some(Initializer::Zeros), device),
             },
-            norm2: layer_norm(token_dim, EPSILON, device),
-            mlp: T2tMlp::new(token_dim, device),
+            norm2: LayerNormConfig::new(token_dim).init(device),
+            mlp: MlpConfig::new(token_dim, token_dim)
+                .with_initializer(NORMAL)
+                .init(device),
         }
     }
 
     /// Windows `[batch, tokens, input]` to tokens `[batch, tokens, token_dim]`.
     pub fn forward(&self, windows: Tensor<3>) -> Tensor<3> {
-        let tokens = self.attn.forward(normalize(&self.norm1, windows, EPSILON));
-        let more = self
-            .mlp
-            .forward(normalize(&self.norm2, tokens.clone(), EPSILON));
+        let tokens = self.attn.forward(self.norm1.forward(windows));
+        let more = self.mlp.forward(self.norm2.forward(tokens.clone()));
         tokens + more
     }
 }
@@ -125,28 +126,6 @@ impl T2tAttention {
     }
 }
 
-/// Two linear layers of the tokens' width with an exact GELU between.
-#[derive(Module, Debug)]
-pub struct T2tMlp {
-    /// First layer; `mlp.0` in a checkpoint of the performer.
-    pub fc1: Linear,
-    /// Second layer; `mlp.2`.
-    pub fc2: Linear,
-}
-
-impl T2tMlp {
-    fn new(dim: usize, device: &Device) -> Self {
-        Self {
-            fc1: linear(dim, dim, true, device),
-            fc2: linear(dim, dim, true, device),
-        }
-    }
-
-    fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        apply(&self.fc2, gelu(apply(&self.fc1, tokens)))
-    }
-}
-
 /// `Token_performer` in `models/token_performer.py` of yitu-opensource/T2T-ViT: attention by the positive random
 /// features of Choromanski et al., [Rethinking Attention with Performers](https://arxiv.org/abs/2009.14794), lemma 1.
 ///
@@ -168,8 +147,8 @@ pub struct TokenPerformer {
     pub proj: Linear,
     /// Normalisation before the layers.
     pub norm2: LayerNorm,
-    /// The layers.
-    pub mlp: T2tMlp,
+    /// The layers, `mlp.0` and `mlp.2` in a checkpoint.
+    pub mlp: Mlp,
     /// The features' directions, `[m, token_dim]`; not trained.
     pub w: Param<Tensor<2>>,
 }
@@ -181,11 +160,18 @@ impl TokenPerformer {
             gain: (features as f64).sqrt(),
         };
         Self {
-            norm1: layer_norm(input, EPSILON, device),
-            kqv: linear(input, 3 * token_dim, true, device),
-            proj: linear(token_dim, token_dim, true, device),
-            norm2: layer_norm(token_dim, EPSILON, device),
-            mlp: T2tMlp::new(token_dim, device),
+            norm1: LayerNormConfig::new(input).init(device),
+            kqv: linear(
+                [input, 3 * token_dim],
+                NORMAL,
+                Some(Initializer::Zeros),
+                device,
+            ),
+            proj: linear([token_dim; 2], NORMAL, Some(Initializer::Zeros), device),
+            norm2: LayerNormConfig::new(token_dim).init(device),
+            mlp: MlpConfig::new(token_dim, token_dim)
+                .with_initializer(NORMAL)
+                .init(device),
             w: directions
                 .init([features, token_dim], device)
                 .set_require_grad(false),
@@ -195,7 +181,7 @@ impl TokenPerformer {
     /// Windows `[batch, tokens, input]` to tokens `[batch, tokens, token_dim]`.
     pub fn forward(&self, windows: Tensor<3>) -> Tensor<3> {
         let width = self.proj.weight.dims()[0];
-        let kqv = apply(&self.kqv, normalize(&self.norm1, windows, EPSILON));
+        let kqv = apply(&self.kqv, self.norm1.forward(windows));
         let dtype = kqv.dtype();
         let wide = match dtype {
             DType::F64 => DType::F64,
@@ -212,9 +198,7 @@ impl TokenPerformer {
         let total = key.sum_dim(1).transpose();
         let context = query.clone().matmul(mixed) / (query.matmul(total) + 1e-8);
         let tokens = value + apply(&self.proj, context.cast(dtype));
-        let more = self
-            .mlp
-            .forward(normalize(&self.norm2, tokens.clone(), EPSILON));
+        let more = self.mlp.forward(self.norm2.forward(tokens.clone()));
         tokens + more
     }
 

@@ -3,5 +3,5 @@
 pub(crate) mod block;
 pub(crate) mod t2t;
 
-pub use block::{T2tAttention, T2tBlock, T2tBlockKind, T2tMlp, TokenPerformer, TokenTransformer};
+pub use block::{T2tAttention, T2tBlock, T2tBlockKind, TokenPerformer, TokenTransformer};
 pub use t2t::{SoftSplit, T2tPatchEmbed, T2tPatchEmbedConfig, T2tPreset};

@@ -2,17 +2,16 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::Linear;
+use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::embed::parts::halvings::halvings;
-use crate::embed::parts::layers::linear;
 use crate::embed::parts::projection::to_map;
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::embed::t2t::block::{T2tBlock, T2tBlockKind};
 use crate::grid::{PatchGrid, Window, nonzero};
-use crate::layers::apply;
+use crate::layers::linear::{NORMAL, apply, linear};
 use crate::ops::{gather_rows, patch_windows};
 use crate::{Error, Tokens};
 
@@ -203,7 +202,7 @@ impl T2tPatchEmbedConfig {
         let block = |input: &usize| self.block.init(*input, self.token_dim, device);
         Ok(T2tPatchEmbed {
             attentions: before.iter().map(block).collect(),
-            project: linear(*last, self.dim, true, device),
+            project: linear([*last, self.dim], NORMAL, Some(Initializer::Zeros), device),
             channels: self.channels,
             windows,
         })

@@ -36,7 +36,6 @@ impl TubeletPatchEmbed {
         let mut video =
             TubeletPatchEmbedConfig::new([frames, height, width], image.channels(), image.dim())
                 .with_bias(image.proj.bias.is_some())
-                .with_norm(image.patch_norm)
                 .try_init(&image.proj.weight.val().device())?;
         let weight = image.proj.weight.val().unsqueeze_dim::<5>(2);
         let weight = match inflation {
@@ -59,7 +58,6 @@ impl TubeletPatchEmbed {
     pub fn fold(&self) -> LinearPatchEmbed {
         let mut image = LinearPatchEmbedConfig::new(self.patch(), self.channels(), self.dim())
             .with_bias(self.proj.bias.is_some())
-            .with_norm(self.patch_norm)
             .init(&self.proj.weight.val().device());
         image.proj.weight = Param::from_tensor(self.image_weight().detach());
         image.proj.bias.clone_from(&self.proj.bias);

@@ -2,14 +2,16 @@
 
 use burn::config::Config;
 use burn::module::Module;
+use burn::nn::Initializer;
 use burn::nn::conv::{Conv3d, Conv3dConfig};
-use burn::nn::{Initializer, LayerNorm};
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::embed::parts::patch_norm::PatchNorm;
+use crate::embed::parts::patch_norm::{PatchNorm, normed};
 use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::layers::layer_norm::LayerNorm;
+use crate::layers::linear::PYTORCH;
 use crate::ops::{project_cells, project_patches};
 use crate::{Error, Tokens};
 
@@ -50,9 +52,7 @@ pub struct TubeletPatchEmbedConfig {
     #[config(default = "PatchNorm::None")]
     pub norm: PatchNorm,
     /// Initialiser of weight and bias. The default is PyTorch's for `Conv3d`, which VideoMAE keeps.
-    #[config(
-        default = "Initializer::KaimingUniform { gain: 1.0 / 3.0f64.sqrt(), fan_out_only: false }"
-    )]
+    #[config(default = "PYTORCH")]
     pub initializer: Initializer,
 }
 
@@ -100,10 +100,8 @@ pub struct TubeletPatchEmbedConfig {
 pub struct TubeletPatchEmbed {
     /// The projection, weight `[dim, channels, t, h, w]`.
     pub proj: Conv3d,
-    /// Normalisation after it, with the config's epsilon.
+    /// Normalisation after it.
     pub norm: Option<LayerNorm>,
-    #[module(skip)]
-    pub(crate) patch_norm: PatchNorm,
 }
 
 impl TubeletPatchEmbedConfig {
@@ -134,7 +132,6 @@ impl TubeletPatchEmbedConfig {
         Ok(TubeletPatchEmbed {
             proj,
             norm: self.norm.init(self.dim, device),
-            patch_norm: self.norm,
         })
     }
 
@@ -255,7 +252,7 @@ impl TubeletPatchEmbed {
     }
 
     fn finish(&self, embeddings: Tensor<3>) -> Tensor<3> {
-        self.patch_norm.apply(self.norm.as_ref(), embeddings)
+        normed(&self.norm, embeddings)
     }
 }
 

@@ -1,57 +1,28 @@
 //! Layers that several reducers share.
 
 use burn::module::Module;
-use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor};
 
-use crate::layers::{apply, linear};
-use crate::ops;
+use crate::layers::linear::{PYTORCH, apply, linear};
+use crate::layers::mlp::MlpConfig;
 
 /// The logistic function, by the hyperbolic tangent: Burn 0.22.1 computes its own in `f32` whatever the type.
 pub(crate) fn sigmoid(x: Tensor<3>) -> Tensor<3> {
     tanh(x * 0.5) * 0.5 + 0.5
 }
 
-/// Whether the second layer of [`TokenMlp`] has a bias.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum LastBias {
-    /// As in the reference.
-    Learned,
-    /// None, where a softmax over the places would cancel it.
-    Absent,
-}
-
-/// TokenLearner's two-layer perceptron with a GELU between, `token_masking` in the reference.
-#[derive(Module, Debug)]
-pub struct TokenMlp {
-    /// `dim → hidden`, the reference's `Dense_0`.
-    pub fc1: Linear,
-    /// `hidden → tokens`, the reference's `Dense_1`.
-    pub fc2: Linear,
-}
-
-impl TokenMlp {
-    /// Initialised as scenic's `MlpBlock`: Xavier weights, biases `N(0, 10⁻⁶)`.
-    pub(crate) fn new([dim, hidden, tokens]: [usize; 3], last: LastBias, device: &Device) -> Self {
-        let weights = || Initializer::XavierUniform { gain: 1.0 };
-        let bias = || Initializer::Normal {
-            mean: 0.0,
-            std: 1e-6,
-        };
-        let last = match last {
-            LastBias::Learned => Some(bias()),
-            LastBias::Absent => None,
-        };
-        Self {
-            fc1: linear([dim, hidden], weights(), Some(bias()), device),
-            fc2: linear([hidden, tokens], weights(), last, device),
-        }
-    }
-
-    pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        apply(&self.fc2, ops::gelu(apply(&self.fc1, x)))
-    }
+/// TokenLearner's two-layer perceptron, `token_masking` in the reference, initialised as scenic's `MlpBlock`: Xavier
+/// weights, biases `N(0, 10⁻⁶)`.
+pub(crate) fn token_mlp(dim: usize, hidden: usize, tokens: usize) -> MlpConfig {
+    let bias = Initializer::Normal {
+        mean: 0.0,
+        std: 1e-6,
+    };
+    MlpConfig::new(dim, hidden)
+        .with_output(Some(tokens))
+        .with_bias_initializer(bias)
 }
 
 /// One step of a gated recurrent unit, gates in PyTorch's order: reset, update, new.
@@ -73,7 +44,7 @@ pub struct GruCell {
 impl GruCell {
     /// Initialised as PyTorch's: everything uniform within `±1/√dim`.
     pub(crate) fn new(dim: usize, device: &Device) -> Self {
-        let layer = || LinearConfig::new(dim, 3 * dim).init(device);
+        let layer = || linear([dim, 3 * dim], PYTORCH, Some(PYTORCH), device);
         Self {
             ih: layer(),
             hh: layer(),

@@ -10,7 +10,7 @@ pub(crate) mod token_learner;
 pub(crate) mod token_learner_v1;
 pub(crate) mod token_pool;
 
-pub use layers::{GruCell, TokenMlp};
+pub use layers::GruCell;
 pub use patch_merger::{PatchMerger, PatchMergerConfig};
 pub use query_pool::{QueryPool, QueryPoolConfig, QueryScale};
 pub use slot_attention::{SlotAttention, SlotAttentionConfig, SlotInit};

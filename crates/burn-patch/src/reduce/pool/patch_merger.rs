@@ -2,11 +2,11 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
 use crate::grid::nonzero;
-use crate::layers::{layer_norm, normalize};
+use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::reduce::pool::pooling::{pooled, score, softmax_over_places};
 use crate::reduce::pool::token_pool::{TokenPool, expect_fit};
 use crate::{Error, Tokens};
@@ -60,7 +60,6 @@ pub struct PatchMerger {
     pub queries: Param<Tensor<2>>,
     /// Before scores and sums.
     pub norm: LayerNorm,
-    epsilon: f64,
 }
 
 impl PatchMergerConfig {
@@ -82,8 +81,9 @@ impl PatchMergerConfig {
         };
         Ok(PatchMerger {
             queries: queries.init([self.tokens, self.dim], device),
-            norm: layer_norm(self.dim, self.epsilon, device),
-            epsilon: self.epsilon,
+            norm: LayerNormConfig::new(self.dim)
+                .with_epsilon(self.epsilon)
+                .init(device),
         })
     }
 
@@ -109,7 +109,7 @@ impl TokenPool for PatchMerger {
 
     fn forward_with_weights(&self, tokens: Tokens) -> (Tokens, Tensor<3>) {
         expect_fit(self, &tokens);
-        let places = normalize(&self.norm, tokens.patch_embeddings(), self.epsilon);
+        let places = self.norm.forward(tokens.patch_embeddings());
         let scale = (self.dim() as f64).powf(-0.5);
         let scores = score(places.clone(), self.queries.val()) * scale;
         let weights = softmax_over_places(scores, &tokens);

@@ -2,12 +2,12 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::grid::nonzero;
-use crate::layers::apply;
+use crate::layers::linear::{PYTORCH, apply, linear};
 use crate::reduce::pool::pooling::{pooled, score, softmax_over_places};
 use crate::reduce::pool::token_pool::{TokenPool, expect_fit};
 use crate::{Error, Tokens};
@@ -110,7 +110,7 @@ impl QueryPoolConfig {
             queries: queries.init([self.queries, self.dim], device),
             proj: self
                 .output
-                .map(|output| LinearConfig::new(self.dim, output).init(device)),
+                .map(|output| linear([self.dim, output], PYTORCH, Some(PYTORCH), device)),
             scale: self.scale,
         })
     }

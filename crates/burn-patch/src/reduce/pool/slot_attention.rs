@@ -2,13 +2,14 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::grid::nonzero;
-use crate::layers::{apply, layer_norm, normalize};
+use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
+use crate::layers::linear::{PYTORCH, XAVIER, apply, linear};
 use crate::reduce::pool::layers::GruCell;
 use crate::reduce::pool::pooling::{for_each_image, place_weights, pooled};
 use crate::reduce::pool::token_pool::{TokenPool, expect_fit};
@@ -115,7 +116,6 @@ pub struct SlotAttention {
     pub norm_pre_ff: LayerNorm,
     slots: usize,
     iterations: usize,
-    epsilon: f64,
 }
 
 impl SlotAttentionConfig {
@@ -133,20 +133,15 @@ impl SlotAttentionConfig {
         let hidden = self.hidden.unwrap_or(2 * self.dim);
         nonzero("slots and iterations", &[self.slots, self.iterations])?;
         nonzero("dim and hidden", &[self.dim, hidden])?;
-        let linear = |bias: bool, from: usize, to: usize| {
-            LinearConfig::new(from, to).with_bias(bias).init(device)
+        let project = || linear([self.dim; 2], PYTORCH, None, device);
+        let norm = || {
+            LayerNormConfig::new(self.dim)
+                .with_epsilon(self.epsilon)
+                .init(device)
         };
-        let project = || linear(false, self.dim, self.dim);
-        let norm = || layer_norm(self.dim, self.epsilon, device);
         // Glorot's bounds of a [1, 1, dim] kernel in the reference.
-        let start = |rows: usize| {
-            Initializer::XavierUniform { gain: 1.0 }.init_with(
-                [1, rows, self.dim],
-                Some(1),
-                Some(self.dim),
-                device,
-            )
-        };
+        let start =
+            |rows: usize| XAVIER.init_with([1, rows, self.dim], Some(1), Some(self.dim), device);
         let (rows, logsigma) = match self.start {
             SlotInit::Learned => (self.slots, None),
             SlotInit::Gaussian => (1, Some(start(1))),
@@ -158,8 +153,8 @@ impl SlotAttentionConfig {
             to_k: project(),
             to_v: project(),
             gru: GruCell::new(self.dim, device),
-            fc1: linear(true, self.dim, hidden),
-            fc2: linear(true, hidden, self.dim),
+            fc1: linear([self.dim, hidden], PYTORCH, Some(PYTORCH), device),
+            fc2: linear([hidden, self.dim], PYTORCH, Some(PYTORCH), device),
             norm_input: norm(),
             norm_slots: LayerNormConfig::new(self.dim)
                 .with_epsilon(self.epsilon)
@@ -168,7 +163,6 @@ impl SlotAttentionConfig {
             norm_pre_ff: norm(),
             slots: self.slots,
             iterations: self.iterations,
-            epsilon: self.epsilon,
         })
     }
 
@@ -242,18 +236,18 @@ impl SlotAttention {
         expect_fit(self, &tokens);
         let [batch, _, dim] = slots.dims();
         assert_eq!([batch, dim], [tokens.batch(), self.dim()], "slots");
-        let inputs = normalize(&self.norm_input, tokens.patch_embeddings(), self.epsilon);
+        let inputs = self.norm_input.forward(tokens.patch_embeddings());
         let keys = apply(&self.to_k, inputs.clone());
         let values = apply(&self.to_v, inputs);
         let mut weights = None;
         for _ in 0..self.iterations {
-            let normal = normalize(&self.norm_slots, slots.clone(), self.epsilon);
+            let normal = self.norm_slots.forward(slots.clone());
             let queries = apply(&self.to_q, normal) * (dim as f64).powf(-0.5);
             let shares = share(queries.matmul(keys.clone().transpose()), &tokens);
             slots = self
                 .gru
                 .forward(shares.clone().matmul(values.clone()), slots);
-            let normal = normalize(&self.norm_pre_ff, slots.clone(), self.epsilon);
+            let normal = self.norm_pre_ff.forward(slots.clone());
             slots = slots + apply(&self.fc2, relu(apply(&self.fc1, normal)));
             weights = Some(shares);
         }

@@ -2,12 +2,14 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Initializer, LayerNorm, Linear};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
 
 use crate::grid::nonzero;
-use crate::layers::{apply, layer_norm, linear, normalize};
-use crate::reduce::pool::layers::{LastBias, TokenMlp, sigmoid};
+use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
+use crate::layers::linear::{apply, linear};
+use crate::layers::mlp::Mlp;
+use crate::reduce::pool::layers::{sigmoid, token_mlp};
 use crate::{Error, Tokens};
 
 /// Configuration of [`TokenFuser`].
@@ -69,8 +71,7 @@ pub struct TokenFuser {
     /// Before the perceptron, the reference's `LayerNorm_0`.
     pub norm: LayerNorm,
     /// Place to how much of each learned token it takes.
-    pub token_masking: TokenMlp,
-    epsilon: f64,
+    pub token_masking: Mlp,
 }
 
 impl TokenFuserConfig {
@@ -84,18 +85,17 @@ impl TokenFuserConfig {
             "tokens, dim and hidden",
             &[self.tokens, self.dim, self.hidden],
         )?;
-        let norm = || layer_norm(self.dim, self.epsilon, device);
+        let norm = || {
+            LayerNormConfig::new(self.dim)
+                .with_epsilon(self.epsilon)
+                .init(device)
+        };
         Ok(TokenFuser {
             mix_norm1: norm(),
             mix: linear([self.tokens; 2], Initializer::Zeros, None, device),
             mix_norm2: norm(),
             norm: norm(),
-            token_masking: TokenMlp::new(
-                [self.dim, self.hidden, self.tokens],
-                LastBias::Learned,
-                device,
-            ),
-            epsilon: self.epsilon,
+            token_masking: token_mlp(self.dim, self.hidden, self.tokens).init(device),
         })
     }
 
@@ -136,10 +136,10 @@ impl TokenFuser {
         let [batch, _, dim] = original.dims();
         let tokens = self.mix.weight.dims()[0];
         assert_eq!(learned.dims(), [batch, tokens, dim], "learned tokens");
-        let learned = normalize(&self.mix_norm1, learned, self.epsilon).swap_dims(1, 2);
+        let learned = self.mix_norm1.forward(learned).swap_dims(1, 2);
         let mixed = apply(&self.mix, learned).swap_dims(1, 2);
-        let mixed = normalize(&self.mix_norm2, mixed, self.epsilon);
-        let places = normalize(&self.norm, original, self.epsilon);
+        let mixed = self.mix_norm2.forward(mixed);
+        let places = self.norm.forward(original);
         sigmoid(self.token_masking.forward(places)).matmul(mixed)
     }
 }

@@ -2,12 +2,12 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::LayerNorm;
 use burn::tensor::{Device, Tensor};
 
 use crate::grid::nonzero;
-use crate::layers::{layer_norm, normalize};
-use crate::reduce::pool::layers::{LastBias, TokenMlp};
+use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
+use crate::layers::mlp::Mlp;
+use crate::reduce::pool::layers::token_mlp;
 use crate::reduce::pool::pooling::{pooled, softmax_over_places};
 use crate::reduce::pool::token_pool::{TokenPool, expect_fit};
 use crate::{Error, Tokens};
@@ -62,9 +62,8 @@ pub struct TokenLearnerConfig {
 pub struct TokenLearner {
     /// Before the perceptron, the reference's `LayerNorm_0`.
     pub norm: LayerNorm,
-    /// Place to weights.
-    pub token_masking: TokenMlp,
-    epsilon: f64,
+    /// Place to weights, by the reference's `Dense_0` and `Dense_1`.
+    pub token_masking: Mlp,
 }
 
 impl TokenLearnerConfig {
@@ -84,13 +83,12 @@ impl TokenLearnerConfig {
             &[self.tokens, self.dim, self.hidden],
         )?;
         Ok(TokenLearner {
-            norm: layer_norm(self.dim, self.epsilon, device),
-            token_masking: TokenMlp::new(
-                [self.dim, self.hidden, self.tokens],
-                LastBias::Absent,
-                device,
-            ),
-            epsilon: self.epsilon,
+            norm: LayerNormConfig::new(self.dim)
+                .with_epsilon(self.epsilon)
+                .init(device),
+            token_masking: token_mlp(self.dim, self.hidden, self.tokens)
+                .with_last_bias(false)
+                .init(device),
         })
     }
 
@@ -117,9 +115,9 @@ impl TokenPool for TokenLearner {
     fn forward_with_weights(&self, tokens: Tokens) -> (Tokens, Tensor<3>) {
         expect_fit(self, &tokens);
         let places = tokens.patch_embeddings();
-        let scores =
-            self.token_masking
-                .forward(normalize(&self.norm, places.clone(), self.epsilon));
+        let scores = self
+            .token_masking
+            .forward(self.norm.forward(places.clone()));
         let weights = softmax_over_places(scores.swap_dims(1, 2), &tokens);
         let embeddings = weights.clone().matmul(places);
         let prefix = tokens.prefix_embeddings();

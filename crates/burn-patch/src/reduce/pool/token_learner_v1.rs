@@ -2,12 +2,12 @@
 
 use burn::config::Config;
 use burn::module::Module;
+use burn::nn::Initializer;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Initializer, LayerNorm};
 use burn::tensor::{Device, Tensor};
 
 use crate::grid::{Window, nonzero};
-use crate::layers::{layer_norm, normalize};
+use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::ops::{gelu, project_patches};
 use crate::reduce::pool::layers::sigmoid;
 use crate::reduce::pool::pooling::{place_weights, pooled};
@@ -70,7 +70,6 @@ pub struct TokenLearnerV1 {
     pub norm: LayerNorm,
     /// The convolutions, the reference's `Conv_0` to `Conv_3`.
     pub convs: Vec<Conv2d>,
-    epsilon: f64,
 }
 
 impl TokenLearnerV1Config {
@@ -100,9 +99,10 @@ impl TokenLearnerV1Config {
             .into_iter()
             .chain([self.tokens; CONVOLUTIONS - 1]);
         Ok(TokenLearnerV1 {
-            norm: layer_norm(self.dim, self.epsilon, device),
+            norm: LayerNormConfig::new(self.dim)
+                .with_epsilon(self.epsilon)
+                .init(device),
             convs: inputs.map(conv).collect(),
-            epsilon: self.epsilon,
         })
     }
 
@@ -128,7 +128,7 @@ impl TokenLearnerV1 {
             None => x,
         };
         let cells = [tokens.grid().rows, tokens.grid().cols];
-        let places = normalize(&self.norm, tokens.patch_embeddings(), self.epsilon);
+        let places = self.norm.forward(tokens.patch_embeddings());
         let mut maps = hide(places);
         for (index, conv) in self.convs.iter().enumerate() {
             maps = convolve(conv, maps, cells);

@@ -4,8 +4,9 @@ use burn::tensor::Device;
 
 use crate::Error;
 use crate::embed::adaptive::gated::GatedPatchEmbed;
-use crate::embed::adaptive::router::Router;
 use crate::grid::nonzero;
+use crate::layers::linear::PYTORCH;
+use crate::layers::mlp::MlpConfig;
 
 /// Budget where none is given, if it is in reach.
 const HALF: f64 = 0.5;
@@ -67,8 +68,12 @@ impl GatedPatchEmbedConfig {
             head.with_stride(kernel).with_bias(self.bias).init(device)
         });
         let features = 2 * self.channels + usize::from(self.saliency);
+        let router = MlpConfig::new(features, self.hidden)
+            .with_output(Some(self.patches.len()))
+            .with_initializer(PYTORCH)
+            .with_bias_initializer(PYTORCH);
         Ok(GatedPatchEmbed {
-            router: Router::new(features, self.hidden, self.patches.len(), device),
+            router: router.init(device),
             heads: heads.collect(),
             region: self.region,
             patches: self.patches.clone(),

@@ -1,43 +1,14 @@
-//! A choice of patch size per region: logits, samples and their temperature.
+//! A choice of patch size per region: what it is made from, samples and their temperature.
 
-use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::{log_softmax, softmax};
-use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
+use burn::tensor::{DType, FloatDType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::grid::nonzero;
-use crate::layers::apply;
-use crate::ops::gelu;
 
 /// Under the root of a region's variance, so that its gradient is finite where a region is uniform.
 const EPSILON: f64 = 1e-6;
-
-/// Scores patch sizes per region: mean and standard deviation of each channel, and the saliency if there is one,
-/// through two linear layers with a GELU between.
-#[derive(Module, Debug)]
-pub struct Router {
-    /// `[2·channels (+ 1), hidden]`.
-    pub fc1: Linear,
-    /// `[hidden, sizes]`.
-    pub fc2: Linear,
-}
-
-impl Router {
-    pub(crate) fn new(features: usize, hidden: usize, sizes: usize, device: &Device) -> Self {
-        Self {
-            fc1: LinearConfig::new(features, hidden).init(device),
-            fc2: LinearConfig::new(hidden, sizes).init(device),
-        }
-    }
-
-    /// Logits `[batch, regions, sizes]` from what [`statistics`] gives.
-    pub(crate) fn forward(&self, features: Tensor<3>) -> Tensor<3> {
-        let features = features.cast(self.fc1.weight.val().dtype());
-        apply(&self.fc2, gelu(apply(&self.fc1, features)))
-    }
-}
 
 /// Mean and standard deviation of each channel per region, `[batch, rows·cols, 2·channels]`, the mean alone on
 /// request; images `[batch, channels, rows·height, cols·width]`. Computed in `f32` at least.
@@ -216,7 +187,7 @@ impl TemperatureSchedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{TensorData, Tolerance};
+    use burn::tensor::{Device, TensorData, Tolerance};
 
     fn logits(device: &Device) -> Tensor<3> {
         Tensor::from_floats([[[0.5, -1.0, 2.0], [0.0, 0.3, -0.2]]], device)
