@@ -1,10 +1,12 @@
 //! The one error type of this crate.
 
+use burn_patch::reduce::Sees;
+
 /// Why a model cannot be built or fed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A patch embedding, position or mask refuses.
+    /// A patch embedding, position, reducer or mask refuses.
     #[error(transparent)]
     Patch(#[from] burn_patch::Error),
     /// Heads that do not divide the width.
@@ -15,27 +17,18 @@ pub enum Error {
         /// Heads asked for.
         heads: usize,
     },
-    /// A rate outside `[0, 1)`.
-    #[error("expected {what} in [0, 1), got {got}")]
-    Rate {
-        /// Which rate.
-        what: &'static str,
-        /// Its value.
-        got: f64,
-    },
     /// A class token is pooled but there is none.
-    #[error(
-        "pooling by class token needs a class token; expected ClassToken::Learned, got ClassToken::Absent"
-    )]
+    #[error("pooling by class token needs one; expected a prefix with a class token, got none")]
     NoClassToken,
     /// A patch of one value has no variance to normalise by.
     #[error("normalised targets need at least 2 values per patch, got 1; use Target::Pixels")]
     SingleValue,
     /// Tokens that have no cell of their own to be masked and predicted.
-    #[error(
-        "reconstruction needs an embedding with one token per grid cell, got one whose tokens lie off the grid"
-    )]
-    OffGrid,
+    #[error("reconstruction needs one token per grid cell, got {got}")]
+    NotRestorable {
+        /// What has none.
+        got: &'static str,
+    },
     /// Overlapping windows whose steps do not tile the image, so a decoder has no patches to predict.
     #[error(
         "reconstruction needs steps that tile the image: expected {expected:?} px, got an image of {got:?} px"
@@ -57,30 +50,34 @@ pub enum Error {
         /// The image size.
         got: [usize; 2],
     },
-    /// A reducer behind the last block.
-    #[error("expected a reducer before one of {depth} blocks, counted from 0, got block {got}")]
+    /// A reducer in a block that is not there.
+    #[error("expected a reducer in one of {depth} blocks, counted from 0, got block {got}")]
     ReduceBlock {
         /// Number of blocks.
         depth: usize,
         /// The block asked for.
         got: usize,
     },
-    /// A reducer that takes or gives tokens of another width than the blocks'.
-    #[error("expected a reducer that takes and gives tokens of width {dim}, got {got:?}")]
-    ReduceWidth {
-        /// Width of the tokens.
-        dim: usize,
-        /// What the reducer takes and gives.
-        got: [usize; 2],
+    /// Two reducers behind the attention of one block.
+    #[error("expected one reducer behind the attention of block {block}, got several")]
+    ReduceTwice {
+        /// The block.
+        block: usize,
     },
-    /// A reducer that needs the grid over an embedding whose tokens lie off it.
+    /// A reducer that must see something of the attention, before a block.
     #[error(
-        "this reducer needs an embedding with one token per grid cell, got one whose tokens lie off the grid"
+        "this reducer sees {sees:?}; expected it behind a block's attention, got it before a block"
     )]
-    ReduceOffGrid,
-    /// An encoder that reduces its tokens, which leaves nothing to restore.
-    #[error(
-        "reconstruction needs an encoder that keeps every visible token, got one with a reducer"
-    )]
-    ReducedEncoder,
+    ReduceSees {
+        /// What it sees.
+        sees: Sees,
+    },
+    /// A reducer that gives tokens of another width than the blocks'.
+    #[error("expected a reducer that gives tokens of width {expected}, got {got}")]
+    ReducedWidth {
+        /// Width of the tokens.
+        expected: usize,
+        /// Width that the reducer gives.
+        got: usize,
+    },
 }
