@@ -28,9 +28,12 @@ pub mod reduce;
 pub mod tokens;
 
 mod error;
+mod or_panic;
 
 pub use catalogue::CatalogueEntry;
 pub use error::Error;
+#[doc(hidden)]
+pub use or_panic::OrPanic;
 pub use tokens::Tokens;
 
 /// Compiles the README's example.

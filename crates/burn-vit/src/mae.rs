@@ -4,6 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
+use burn_patch::OrPanic;
 use burn_patch::Tokens;
 use burn_patch::embed::{FlatOrder, PatchEmbed, patchify, unpatchify};
 use burn_patch::grid::PatchGrid;
@@ -213,9 +214,9 @@ impl MaeConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Mae<E> {
-        self.try_init(embed, device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(embed, device).or_panic()
     }
 }
 
@@ -225,6 +226,7 @@ impl<E: PatchEmbed> Mae<E> {
     /// # Panics
     ///
     /// If the images do not fit the embedding, or there is not one noise value per patch.
+    #[track_caller]
     pub fn forward(&self, images: Tensor<4>, noise: &[f32]) -> MaeOutput {
         let (latent, restore) = self.encode_visible(images.clone(), noise);
         let prediction = self.decode(latent, &restore);
@@ -236,6 +238,7 @@ impl<E: PatchEmbed> Mae<E> {
     }
 
     /// Mean squared error over the patches where `mask` (`[batch, patches]`) is 1; 0 where none is.
+    #[track_caller]
     pub fn loss(&self, images: Tensor<4>, prediction: &Tokens, mask: Tensor<2>) -> Tensor<1> {
         let error = prediction.embeddings() - self.target(images);
         let error = error.square().mean_dim(2).squeeze_dim::<2>(2);
@@ -246,6 +249,7 @@ impl<E: PatchEmbed> Mae<E> {
     }
 
     /// What the decoder should predict, `[batch, patches, patch height·patch width·channels]`.
+    #[track_caller]
     pub fn target(&self, images: Tensor<4>) -> Tensor<3> {
         self.scaled_target(images).0
     }
@@ -255,6 +259,7 @@ impl<E: PatchEmbed> Mae<E> {
     /// # Panics
     ///
     /// As [`forward`](Self::forward).
+    #[track_caller]
     pub fn encode_visible(&self, images: Tensor<4>, noise: &[f32]) -> (Tokens, Restore) {
         let [batch, _, height, width] = images.dims();
         let plan = self
@@ -264,12 +269,13 @@ impl<E: PatchEmbed> Mae<E> {
             .and_then(|grid| {
                 RandomMask::new(self.mask_ratio).plan(batch, grid, noise, &images.device())
             })
-            .unwrap_or_else(|error| panic!("{error}"));
+            .or_panic();
         let visible = self.encoder.patch_embed.forward_visible(images, plan.keep);
         (self.encoder.encode(visible), plan.restore)
     }
 
     /// Predicts every patch from the encoded visible ones.
+    #[track_caller]
     pub fn decode(&self, latent: Tokens, restore: &Restore) -> Tokens {
         let tokens = latent.map(|embeddings| apply(&self.decoder_embed, embeddings));
         let tokens = restore.apply(tokens, self.mask_token.val());
@@ -283,6 +289,7 @@ impl<E: PatchEmbed> Mae<E> {
     ///
     /// Normalised predictions are scaled back with the true mean and deviation of their patch, as MAE's
     /// demonstration does. A pixel in several windows is their mean, predicted and copied ones alike.
+    #[track_caller]
     pub fn paint(&self, images: Tensor<4>, output: &MaeOutput) -> Tensor<4> {
         let (target, mean, deviation) = self.scaled_target(images.clone());
         let mask = output
@@ -309,12 +316,13 @@ impl<E: PatchEmbed> Mae<E> {
         self.encoder
     }
 
+    #[track_caller]
     fn cells(&self, images: Tensor<4>) -> Tokens {
-        patchify(images, self.patch, FlatOrder::ChannelsLast)
-            .unwrap_or_else(|error| panic!("{error}"))
+        patchify(images, self.patch, FlatOrder::ChannelsLast).or_panic()
     }
 
     /// The pixels that each token stands for, in `(row, column, channel)` order.
+    #[track_caller]
     fn pixels(&self, images: Tensor<4>) -> Tensor<3> {
         match self.patches {
             ReconstructedPatches::Cells => self.cells(images).into_embeddings(),
@@ -325,15 +333,14 @@ impl<E: PatchEmbed> Mae<E> {
         }
     }
 
+    #[track_caller]
     fn grid(&self, images: &Tensor<4>) -> PatchGrid {
         let [_, _, height, width] = images.dims();
-        self.encoder
-            .patch_embed
-            .layout([height, width])
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.encoder.patch_embed.layout([height, width]).or_panic()
     }
 
     /// Target, and the mean and deviation that lead from it back to pixels.
+    #[track_caller]
     fn scaled_target(&self, images: Tensor<4>) -> (Tensor<3>, Tensor<3>, Tensor<3>) {
         let patches = self.pixels(images);
         let (mean, deviation) = match self.target {

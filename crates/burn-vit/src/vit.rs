@@ -4,6 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Bool, Device, Tensor};
+use burn_patch::OrPanic;
 use burn_patch::Tokens;
 use burn_patch::embed::PatchEmbed;
 use burn_patch::grid::PatchGrid;
@@ -226,9 +227,9 @@ impl VitConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Vit<E> {
-        self.try_init(embed, device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(embed, device).or_panic()
     }
 
     /// Tokens before the patch tokens.
@@ -252,6 +253,7 @@ impl<E: PatchEmbed> Vit<E> {
     /// # Panics
     ///
     /// If the images do not fit the embedding or the positions.
+    #[track_caller]
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let features = self.pool(&self.forward_features(images));
         match &self.head {
@@ -261,12 +263,14 @@ impl<E: PatchEmbed> Vit<E> {
     }
 
     /// Images to encoded, normalised tokens.
+    #[track_caller]
     pub fn forward_features(&self, images: Tensor<4>) -> Tokens {
         self.encode(self.patch_embed.forward(images))
     }
 
     /// Embedded patches to encoded, normalised tokens: class token and positions, blocks, norm. With a reducer the
     /// patch tokens are those that it leaves.
+    #[track_caller]
     pub fn encode(&self, patches: Tokens) -> Tokens {
         let tokens = match &self.cls_token {
             Some(class) => patches.with_prefix(class.val()),

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::grid::nonzero;
 use crate::ops::gather_rows;
+use crate::or_panic::OrPanic;
 use crate::position::add::add;
 use crate::position::place::{cell_coordinates, interpolate};
 use crate::{Error, Tokens};
@@ -87,9 +88,9 @@ impl LearnedPositionConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> LearnedPosition {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -100,6 +101,7 @@ impl LearnedPosition {
     ///
     /// If the grid or the dim differs from the table's, or there are some prefix tokens but fewer than the
     /// table has rows for.
+    #[track_caller]
     pub fn forward(&self, tokens: Tokens) -> Tokens {
         let grid = tokens.grid();
         assert_eq!(

@@ -29,6 +29,7 @@ impl AnyPosition {
     /// # Panics
     ///
     /// Those of the variant.
+    #[track_caller]
     pub fn forward(&self, tokens: Tokens) -> Tokens {
         match self {
             Self::Learned(position) => position.forward(tokens),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::grid::nonzero;
 use crate::ops::gather_rows;
+use crate::or_panic::OrPanic;
 use crate::position::add::add;
 use crate::position::place::cell_coordinates;
 use crate::{Error, Tokens};
@@ -81,9 +82,9 @@ impl SinCosPositionConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> SinCosPosition {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -93,6 +94,7 @@ impl SinCosPosition {
     /// # Panics
     ///
     /// If the tokens' dim differs.
+    #[track_caller]
     pub fn forward(&self, tokens: Tokens) -> Tokens {
         let grid = [tokens.grid().rows, tokens.grid().cols];
         let [_, _, dim] = self.table.dims();
@@ -109,8 +111,7 @@ impl SinCosPosition {
         let table = if grid == self.grid {
             self.table.clone()
         } else {
-            table_tensor(grid, dim, self.dialect, &self.table.device())
-                .unwrap_or_else(|error| panic!("{error}"))
+            table_tensor(grid, dim, self.dialect, &self.table.device()).or_panic()
         };
         let table = match tokens.source() {
             Some(source) => gather_rows(

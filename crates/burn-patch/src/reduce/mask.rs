@@ -4,6 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, RngExt};
 
 use crate::grid::PatchGrid;
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Random masking: keeps the tokens with the smallest noise.
@@ -53,8 +54,9 @@ impl RandomMask {
     /// # Panics
     ///
     /// With the text of [`try_new`](Self::try_new)'s error.
+    #[track_caller]
     pub fn new(ratio: f64) -> Self {
-        Self::try_new(ratio).unwrap_or_else(|error| panic!("{error}"))
+        Self::try_new(ratio).or_panic()
     }
 
     /// How many of `tokens` stay visible, `max(1, ⌊tokens·(1 − ratio)⌋)`.
@@ -114,6 +116,7 @@ impl RandomMask {
     /// # Panics
     ///
     /// If there is not one noise value per patch token, or tokens were selected before.
+    #[track_caller]
     pub fn apply(&self, tokens: Tokens, noise: &[f32]) -> (Tokens, Restore) {
         assert!(
             tokens.is_regular(),
@@ -122,7 +125,7 @@ impl RandomMask {
         let device = tokens.embeddings().device();
         let plan = self
             .plan(tokens.batch(), *tokens.grid(), noise, &device)
-            .unwrap_or_else(|error| panic!("{error}"));
+            .or_panic();
         (tokens.select(plan.keep), plan.restore)
     }
 }
@@ -165,6 +168,7 @@ impl Restore {
     /// # Panics
     ///
     /// If the batch or the dim differs, or there are more visible tokens than cells.
+    #[track_caller]
     pub fn apply(&self, visible: Tokens, fill: Tensor<3>) -> Tokens {
         let (batch, kept, dim) = (visible.batch(), visible.tokens(), visible.dim());
         let [rows, tokens] = self.index.dims();

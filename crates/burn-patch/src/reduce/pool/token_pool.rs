@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// A module that turns any number of tokens into a fixed number of learned ones.
@@ -56,6 +57,7 @@ pub trait TokenPool: Module {
     /// # Panics
     ///
     /// With the text of [`check`](Self::check)'s error.
+    #[track_caller]
     fn forward_with_weights(&self, tokens: Tokens) -> (Tokens, Tensor<3>);
 
     /// The learned tokens.
@@ -63,12 +65,14 @@ pub trait TokenPool: Module {
     /// # Panics
     ///
     /// With the text of [`check`](Self::check)'s error.
+    #[track_caller]
     fn forward(&self, tokens: Tokens) -> Tokens {
         self.forward_with_weights(tokens).0
     }
 }
 
 /// Panics with the text of [`TokenPool::check`]'s error.
+#[track_caller]
 pub(crate) fn expect_fit(pool: &impl TokenPool, tokens: &Tokens) {
-    pool.check(tokens).unwrap_or_else(|error| panic!("{error}"));
+    pool.check(tokens).or_panic();
 }
