@@ -81,3 +81,56 @@ pub enum Error {
         got: usize,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{EncoderConfig, MaeConfig, VitConfig};
+    use burn::tensor::{Device, Tensor};
+    use burn_patch::embed::LinearPatchEmbedConfig;
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+    use std::sync::Once;
+
+    thread_local!(static LINE: Cell<u32> = const { Cell::new(0) });
+
+    /// Runs what must panic: the line in this file, 0 if it is in another, and the text.
+    fn panic_of<T>(run: impl FnOnce() -> T) -> (u32, String) {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let before = take_hook();
+            set_hook(Box::new(move |info| {
+                let place = info.location().filter(|place| place.file() == file!());
+                LINE.set(place.map_or(0, |place| place.line()));
+                before(info);
+            }));
+        });
+        let caught = catch_unwind(AssertUnwindSafe(|| drop(run())));
+        let payload = caught.expect_err("a panic");
+        let text = payload.downcast_ref::<String>();
+        (LINE.get(), text.expect("a formatted text").clone())
+    }
+
+    #[test]
+    fn models_panic_with_the_errors_text_at_the_callers_line() {
+        let device = Device::flex();
+        let embed = || LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+        let vit = |height| VitConfig::new([height, 8], EncoderConfig::new(1, 2));
+        let error = vit(9).try_init(embed(), &device).unwrap_err().to_string();
+        let got = panic_of(|| vit(9).init(embed(), &device));
+        assert_eq!(got, (line!() - 1, error.clone()));
+        let got = panic_of(|| MaeConfig::new(vit(9), 8, 1, 2).init(embed(), &device));
+        assert_eq!(got, (line!() - 1, error.clone()));
+
+        let images = || Tensor::<4>::zeros([1, 1, 9, 8], &device);
+        let model = vit(8).init(embed(), &device);
+        let got = panic_of(|| model.forward(images()));
+        assert_eq!(got, (line!() - 1, error.clone()));
+        let got = panic_of(|| model.forward(images().slice_dim(2, ..4)).dims());
+        assert_eq!(got.0, line!() - 1);
+        let model = MaeConfig::new(vit(8), 8, 1, 2).init(embed(), &device);
+        let got = panic_of(|| model.forward(images(), &[0.0; 4]));
+        assert_eq!(got, (line!() - 1, error.clone()));
+        let got = panic_of(|| model.target(images()));
+        assert_eq!(got.0, line!() - 1);
+    }
+}

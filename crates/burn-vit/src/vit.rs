@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use burn_patch::OrPanic;
 use burn_patch::embed::PatchEmbed;
 use burn_patch::grid::PatchGrid;
 use burn_patch::tokens::PlaceKind;
@@ -103,8 +104,7 @@ impl VitConfig {
     /// With the text of [`try_init`](Self::try_init)'s error.
     #[track_caller]
     pub fn init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Vit<E> {
-        self.try_init(embed, device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(embed, device).or_panic()
     }
 }
 
@@ -168,9 +168,7 @@ impl<E: PatchEmbed> Vit<E> {
         noise: impl Into<Noise<'a>>,
     ) -> Encoded {
         let [_, _, height, width] = images.dims();
-        if let Err(error) = self.layout([height, width]) {
-            panic!("{error}");
-        }
+        self.layout([height, width]).or_panic();
         let tokens = self.prefix.forward(self.patch_embed.forward(images));
         self.encoder.forward(tokens, taps, &mut noise.into())
     }

@@ -5,6 +5,7 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
+use crate::or_panic::OrPanic;
 use crate::grid::nonzero;
 use crate::ops::gather_rows;
 use crate::position::add::add;
@@ -89,8 +90,7 @@ impl LearnedPositionConfig {
     /// With the text of [`try_init`](Self::try_init)'s error.
     #[track_caller]
     pub fn init(&self, site: &Site, device: &Device) -> LearnedPosition {
-        self.try_init(site, device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(site, device).or_panic()
     }
 }
 
@@ -131,8 +131,7 @@ impl Position for LearnedPosition {
         if before_block > 0 {
             return tokens;
         }
-        self.check(tokens.layout(), tokens.places().kind(), tokens.prefix())
-            .unwrap_or_else(|error| panic!("{error}"));
+        self.check(tokens.layout(), tokens.places().kind(), tokens.prefix()).or_panic();
         let table = self.pos_embed.val();
         assert_eq!(
             tokens.dim(),

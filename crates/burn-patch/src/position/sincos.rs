@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::or_panic::OrPanic;
 use crate::grid::nonzero;
 use crate::ops::gather_rows;
 use crate::position::add::add;
@@ -97,8 +98,7 @@ impl SinCosPositionConfig {
     /// With the text of [`try_init`](Self::try_init)'s error.
     #[track_caller]
     pub fn init(&self, site: &Site, device: &Device) -> SinCosPosition {
-        self.try_init(site, device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(site, device).or_panic()
     }
 }
 
@@ -118,8 +118,7 @@ impl Position for SinCosPosition {
         if before_block > 0 {
             return tokens;
         }
-        self.check(tokens.layout(), tokens.places().kind(), tokens.prefix())
-            .unwrap_or_else(|error| panic!("{error}"));
+        self.check(tokens.layout(), tokens.places().kind(), tokens.prefix()).or_panic();
         let [_, _, dim] = self.table.dims();
         assert_eq!(
             tokens.dim(),
@@ -147,8 +146,7 @@ impl SinCosPosition {
             return self.table.clone();
         }
         let [_, _, dim] = self.table.dims();
-        table_tensor(grid, dim, self.dialect, &self.table.device())
-            .unwrap_or_else(|error| panic!("{error}"))
+        table_tensor(grid, dim, self.dialect, &self.table.device()).or_panic()
     }
 }
 

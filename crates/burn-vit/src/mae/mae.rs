@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
+use burn_patch::OrPanic;
 use burn_patch::embed::{FlatOrder, PatchEmbed, patchify, unpatchify};
 use burn_patch::grid::PatchGrid;
 use burn_patch::layers::{NORMAL, apply, linear};
@@ -144,8 +145,7 @@ impl MaeConfig {
     /// With the text of [`try_init`](Self::try_init)'s error.
     #[track_caller]
     pub fn init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Mae<E> {
-        self.try_init(embed, device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(embed, device).or_panic()
     }
 }
 
@@ -168,6 +168,7 @@ impl<E: PatchEmbed> Mae<E> {
     }
 
     /// Mean squared error over the patches where `mask` (`[batch, patches]`) is 1; 0 where none is.
+    #[track_caller]
     pub fn loss(&self, images: Tensor<4>, prediction: &Tokens, mask: Tensor<2>) -> Tensor<1> {
         let error = prediction.embeddings() - self.target(images);
         let error = error.square().mean_dim(2).squeeze_dim::<2>(2);
@@ -178,6 +179,7 @@ impl<E: PatchEmbed> Mae<E> {
     }
 
     /// What the decoder should predict, `[batch, patches, patch height·patch width·channels]`.
+    #[track_caller]
     pub fn target(&self, images: Tensor<4>) -> Tensor<3> {
         self.scaled_target(images).0
     }
@@ -196,10 +198,7 @@ impl<E: PatchEmbed> Mae<E> {
         let (batch, grid, mut noise) = (images.dims()[0], self.grid(&images), noise.into());
         let values = noise.take("a mask of the patches", batch * grid.tokens());
         let plan = values.and_then(|noise| self.mask.plan(batch, grid, &noise, &images.device()));
-        let MaskPlan { keep, restore } = match plan {
-            Ok(plan) => plan,
-            Err(error) => panic!("{error}"),
-        };
+        let MaskPlan { keep, restore } = plan.or_panic();
         let visible = self.vit.patch_embed.forward_visible(images, keep);
         let encoded = self.vit.encode(visible, noise);
         let restore = match encoded.restore {
@@ -222,6 +221,7 @@ impl<E: PatchEmbed> Mae<E> {
     ///
     /// Normalised predictions are scaled back with the true mean and deviation of their patch, as MAE's
     /// demonstration does. A pixel in several windows is their mean, predicted and copied ones alike.
+    #[track_caller]
     pub fn paint(&self, images: Tensor<4>, output: &MaeOutput) -> Tensor<4> {
         let (target, mean, deviation) = self.scaled_target(images.clone());
         let mask = output
@@ -248,12 +248,13 @@ impl<E: PatchEmbed> Mae<E> {
         self.vit
     }
 
+    #[track_caller]
     fn cells(&self, images: Tensor<4>) -> Tokens {
-        patchify(images, self.patch, FlatOrder::ChannelsLast)
-            .unwrap_or_else(|error| panic!("{error}"))
+        patchify(images, self.patch, FlatOrder::ChannelsLast).or_panic()
     }
 
     /// The pixels that each token stands for, in `(row, column, channel)` order.
+    #[track_caller]
     fn pixels(&self, images: Tensor<4>) -> Tensor<3> {
         match self.patches {
             ReconstructedPatches::Cells => self.cells(images).into_embeddings(),
@@ -264,15 +265,16 @@ impl<E: PatchEmbed> Mae<E> {
         }
     }
 
+    #[track_caller]
     fn grid(&self, images: &Tensor<4>) -> PatchGrid {
         let [_, _, height, width] = images.dims();
         self.vit
             .patch_embed
-            .layout([height, width])
-            .unwrap_or_else(|error| panic!("{error}"))
+            .layout([height, width]).or_panic()
     }
 
     /// Target, and the mean and deviation that lead from it back to pixels.
+    #[track_caller]
     fn scaled_target(&self, images: Tensor<4>) -> (Tensor<3>, Tensor<3>, Tensor<3>) {
         let patches = self.pixels(images);
         let (mean, deviation) = match self.target {
