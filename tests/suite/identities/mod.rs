@@ -34,7 +34,7 @@ fn assert_close<const D: usize>(name: &str, left: Tensor<D>, right: Tensor<D>) {
 
 #[test]
 fn the_readme_has_a_row_for_every_embedding() {
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../../README.md");
     for info in EMBEDDINGS {
         assert!(
             readme.contains(&format!("| `{}` |", info.name)),
