@@ -1,3 +1,5 @@
+//! Multi-head self-attention.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Initializer, Linear};

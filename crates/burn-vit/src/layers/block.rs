@@ -1,3 +1,5 @@
+//! The transformer block: attention and a perceptron, each on a residual branch.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Initializer;
