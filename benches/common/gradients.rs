@@ -1,3 +1,5 @@
+//! The backward pass that several benchmarks time.
+
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;

@@ -1,4 +1,7 @@
+//! The devices that a test runs on.
+
 use std::io::Write;
+use std::sync::Once;
 
 use burn::tensor::Device;
 use burn_patch::ops::backends::{BACKENDS, compiled, device};
@@ -12,40 +15,28 @@ pub struct BackendDevice {
     pub device: Device,
 }
 
-/// Backends that need an NVIDIA GPU: tested only when asked for by name.
-const NVIDIA: [&str; 2] = ["tch-cuda", "cuda"];
+/// Backends that are tested only when asked for by name, and why.
+const ON_REQUEST: &[(&str, &str)] = &[
+    (
+        "wgpu",
+        "needs a Vulkan driver and compiles every kernel anew",
+    ),
+    ("tch-cuda", "needs an NVIDIA GPU"),
+    ("cuda", "needs an NVIDIA GPU"),
+];
 
-/// The compiled backends, or those named in `BURN_PATCH_BACKENDS` (comma-separated).
+/// The backends named in `BURN_PATCH_BACKENDS` (comma-separated), or else those that are compiled in and run
+/// anywhere.
 ///
-/// Says on stderr what is left out.
+/// Says on stderr, once, what is left out and how to ask for it.
 ///
 /// # Panics
 ///
 /// If a named backend is unknown or not compiled in.
 pub fn backends() -> Vec<BackendDevice> {
-    let asked = std::env::var("BURN_PATCH_BACKENDS").ok();
-    let names: Vec<&'static str> = match &asked {
-        Some(asked) => asked
-            .split(',')
-            .map(|name| {
-                let known = BACKENDS.iter().find(|backend| backend.name == name.trim());
-                known
-                    .unwrap_or_else(|| panic!("BURN_PATCH_BACKENDS: unknown backend '{name}'"))
-                    .name
-            })
-            .collect(),
-        None => {
-            let (left, tested): (Vec<_>, Vec<_>) = compiled()
-                .map(|backend| backend.name)
-                .partition(|name| NVIDIA.contains(name));
-            for name in left {
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "skipped: {name} needs an NVIDIA GPU; name it in BURN_PATCH_BACKENDS to test it"
-                );
-            }
-            tested
-        }
+    let names = match std::env::var("BURN_PATCH_BACKENDS") {
+        Ok(asked) => asked.split(',').map(known).collect(),
+        Err(_) => on_their_own(),
     };
     names
         .into_iter()
@@ -54,4 +45,31 @@ pub fn backends() -> Vec<BackendDevice> {
             device: device(name).unwrap_or_else(|error| panic!("{error}")),
         })
         .collect()
+}
+
+fn known(name: &str) -> &'static str {
+    let known = BACKENDS.iter().find(|backend| backend.name == name.trim());
+    known
+        .unwrap_or_else(|| panic!("BURN_PATCH_BACKENDS: unknown backend '{name}'"))
+        .name
+}
+
+/// What is compiled in and needs no asking.
+fn on_their_own() -> Vec<&'static str> {
+    static SAID: Once = Once::new();
+    let reason = |name: &str| ON_REQUEST.iter().find(|(other, _)| *other == name);
+    let (left, tested): (Vec<&str>, Vec<&str>) = compiled()
+        .map(|backend| backend.name)
+        .partition(|name| reason(name).is_some());
+    SAID.call_once(|| {
+        for (name, why) in left.iter().filter_map(|name| reason(name)) {
+            // Past the test runner's capture, so that every run shows it.
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: {name}, which {why}; to test it, name it: BURN_PATCH_BACKENDS={},{name}",
+                tested.join(",")
+            );
+        }
+    });
+    tested
 }

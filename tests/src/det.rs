@@ -1,3 +1,5 @@
+//! Numbers from a formula, the same here and in the Python scripts that made the golden files.
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 /// Formula values for inputs and parameters: no generator, no files, the same in Python and here.

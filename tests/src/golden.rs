@@ -1,3 +1,5 @@
+//! Golden files: tensors that another library computed.
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

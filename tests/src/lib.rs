@@ -5,6 +5,7 @@ mod backends;
 mod det;
 mod golden;
 mod params;
+mod shard;
 mod subject;
 mod subjects;
 pub mod tolerance;

@@ -9,6 +9,7 @@ mod reducers;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::det::det_tensor;
+use crate::shard;
 use crate::subject::Subject;
 
 const BATCH: usize = 2;
@@ -18,8 +19,19 @@ const STRIDE: [usize; 2] = [4, 2];
 const DIM: usize = 16;
 const CELLS: usize = 12;
 
-/// Every subject.
+/// The subjects: all of them, or the part that `BURN_PATCH_SHARD` names.
+///
+/// `BURN_PATCH_SHARD=1/2` in one process and `2/2` in another test everything between them, on two cores even where
+/// a GPU backend compiles its kernels on one.
+///
+/// # Panics
+///
+/// If `BURN_PATCH_SHARD` is set to no such part.
 pub fn subjects() -> Vec<Subject> {
+    shard::of_this_process(every_subject())
+}
+
+pub(crate) fn every_subject() -> Vec<Subject> {
     let groups = [
         embeddings::subjects(),
         positions::subjects(),

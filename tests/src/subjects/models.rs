@@ -1,3 +1,5 @@
+//! ViT and MAE, plain and with their options.
+
 use burn::tensor::Device;
 use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
 use burn_patch::position::SinCosDialect;

@@ -1,3 +1,5 @@
+//! Operations that no embedding runs on its own: the GELU, and attention.
+
 use burn::tensor::Device;
 use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
 

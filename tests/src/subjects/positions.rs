@@ -1,3 +1,5 @@
+//! Every position encoding, for tokens on the grid and off it.
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_patch::embed::{LinearPatchEmbed, LinearPatchEmbedConfig, PatchEmbed};

@@ -1,3 +1,5 @@
+//! Every reducer of the catalogue, masking, and what the catalogue leaves out.
+
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 use burn_patch::Tokens;

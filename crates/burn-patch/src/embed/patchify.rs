@@ -1,3 +1,5 @@
+//! Images cut into flattened patches, and put together again.
+
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 

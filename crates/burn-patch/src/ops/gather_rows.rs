@@ -1,3 +1,5 @@
+//! Tokens picked by index, image by image.
+
 use burn::tensor::{Int, Tensor};
 
 /// Picks tokens per image: values `[batch, tokens, dim]`, index `[batch, kept]`, result `[batch, kept, dim]`.

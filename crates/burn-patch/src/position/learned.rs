@@ -5,9 +5,9 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
-use crate::or_panic::OrPanic;
 use crate::grid::nonzero;
 use crate::ops::gather_rows;
+use crate::or_panic::OrPanic;
 use crate::position::add::add;
 use crate::position::place::interpolate;
 use crate::position::position::Position;
@@ -131,7 +131,8 @@ impl Position for LearnedPosition {
         if before_block > 0 {
             return tokens;
         }
-        self.check(tokens.layout(), tokens.places().kind(), tokens.prefix()).or_panic();
+        self.check(tokens.layout(), tokens.places().kind(), tokens.prefix())
+            .or_panic();
         let table = self.pos_embed.val();
         assert_eq!(
             tokens.dim(),

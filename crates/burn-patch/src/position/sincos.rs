@@ -5,9 +5,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::or_panic::OrPanic;
 use crate::grid::nonzero;
 use crate::ops::gather_rows;
+use crate::or_panic::OrPanic;
 use crate::position::add::add;
 use crate::position::position::Position;
 use crate::position::site::Site;
@@ -118,7 +118,8 @@ impl Position for SinCosPosition {
         if before_block > 0 {
             return tokens;
         }
-        self.check(tokens.layout(), tokens.places().kind(), tokens.prefix()).or_panic();
+        self.check(tokens.layout(), tokens.places().kind(), tokens.prefix())
+            .or_panic();
         let [_, _, dim] = self.table.dims();
         assert_eq!(
             tokens.dim(),

@@ -4,9 +4,9 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::or_panic::OrPanic;
 use crate::grid::PatchGrid;
 use crate::grid::nonzero;
+use crate::or_panic::OrPanic;
 use crate::reduce::reduce::{Reduce, Reduced, Seen};
 use crate::tokens::{PlaceKind, Restore};
 use crate::{Error, Noise, Tokens};
@@ -142,7 +142,8 @@ impl RandomMask {
     pub fn apply(&self, tokens: Tokens, noise: &[f32]) -> (Tokens, Restore) {
         let device = tokens.embeddings().device();
         let (keep, owner) = self
-            .draw(tokens.batch(), tokens.tokens(), noise, &device).or_panic();
+            .draw(tokens.batch(), tokens.tokens(), noise, &device)
+            .or_panic();
         let restore = Restore::new(owner, &tokens);
         (tokens.select(keep), restore)
     }
@@ -197,8 +198,7 @@ impl Reduce for RandomMask {
 
     fn reduce(&self, tokens: Tokens, _: Seen, _: usize, noise: &mut Noise<'_>) -> Reduced {
         let count = self.noise(tokens.batch(), tokens.tokens());
-        let noise = noise
-            .take("a random mask", count).or_panic();
+        let noise = noise.take("a random mask", count).or_panic();
         let (tokens, restore) = self.apply(tokens, &noise);
         Reduced {
             restore: Some(restore),

@@ -1,3 +1,5 @@
+//! Residual branches dropped at random while training.
+
 use burn::config::Config;
 use burn::module::{Flag, Module, Param};
 use burn::tensor::{Distribution, Tensor};

@@ -1,3 +1,5 @@
+//! A trained factor per channel.
+
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;

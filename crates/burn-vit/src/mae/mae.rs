@@ -268,9 +268,7 @@ impl<E: PatchEmbed> Mae<E> {
     #[track_caller]
     fn grid(&self, images: &Tensor<4>) -> PatchGrid {
         let [_, _, height, width] = images.dims();
-        self.vit
-            .patch_embed
-            .layout([height, width]).or_panic()
+        self.vit.patch_embed.layout([height, width]).or_panic()
     }
 
     /// Target, and the mean and deviation that lead from it back to pixels.

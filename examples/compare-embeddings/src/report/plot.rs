@@ -1,3 +1,5 @@
+//! The plot: accuracy against training speed.
+
 use std::error::Error as StdError;
 use std::ops::Range;
 use std::path::Path;

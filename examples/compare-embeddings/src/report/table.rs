@@ -1,3 +1,5 @@
+//! The table of embeddings, as Markdown and as JSON.
+
 use std::fmt;
 use std::path::Path;
 

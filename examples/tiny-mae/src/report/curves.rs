@@ -1,3 +1,5 @@
+//! The plot of losses by epoch.
+
 use std::error::Error as StdError;
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! What metrics.json holds.
+
 use std::path::Path;
 
 use burn::module::Module;

@@ -1,3 +1,5 @@
+//! The sheet of originals, masked pictures and reconstructions.
+
 use std::path::Path;
 
 use burn::tensor::Tensor;

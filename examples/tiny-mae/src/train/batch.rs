@@ -1,3 +1,5 @@
+//! Batches of pictures, with the random numbers that flip and mask them.
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::data::dataloader::batcher::Batcher;

@@ -1,3 +1,5 @@
+//! One training from start or checkpoint to a finished model.
+
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -1,3 +1,5 @@
+//! What a training step does with a batch: the MAE and the classifier as burn-train wants them.
+
 use std::sync::Arc;
 
 use burn::backend::ExecutionError;

@@ -1,3 +1,5 @@
+//! The rule by which a quadtree splits: a number of splits, or a threshold of detail.
+
 use serde::{Deserialize, Serialize};
 
 use crate::Error;

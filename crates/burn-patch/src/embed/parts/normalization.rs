@@ -1,3 +1,5 @@
+//! The mean and standard deviation of the pixels that a model was trained with.
+
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Tensor, TensorData};

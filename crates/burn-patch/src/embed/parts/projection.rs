@@ -1,3 +1,5 @@
+//! A convolution run by the projection operation, and the two shapes of its result: map and tokens.
+
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Int, Tensor};

@@ -1,3 +1,5 @@
+//! The window that several convolutions make together.
+
 use crate::Error;
 use crate::grid::{PatchGrid, Remainder, Window};
 

@@ -1,3 +1,5 @@
+//! The low and high frequencies of a Fourier embedding, each with a projection of its own.
+
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;

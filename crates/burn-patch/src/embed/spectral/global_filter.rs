@@ -1,3 +1,5 @@
+//! GFNet's filter: a trained factor for each frequency of the token grid.
+
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};

@@ -1,3 +1,5 @@
+//! Matrices on the host, from which the transforms are made.
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// A matrix on the host, row-major, in double precision.

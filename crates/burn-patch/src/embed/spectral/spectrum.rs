@@ -1,3 +1,5 @@
+//! The two ways to write a complex coefficient as real numbers.
+
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 

@@ -1,3 +1,5 @@
+//! Mean and deviation of features, measured once and then divided out.
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 

@@ -7,13 +7,13 @@ use burn::nn::conv::{Conv3d, Conv3dConfig};
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::or_panic::OrPanic;
 use crate::embed::parts::patch_norm::{PatchNorm, normed};
 use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::PYTORCH;
 use crate::ops::{project_cells, project_patches};
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Published tubelets.
@@ -220,7 +220,8 @@ impl TubeletPatchEmbed {
         let [batch, channels, frames, height, width] = video.dims();
         let (strip, grid) = check_channels(self.channels(), channels)
             .and_then(|()| self.layout_video([frames, height, width]))
-            .and_then(|grid| Ok((self.strip_layout(&grid)?, grid))).or_panic();
+            .and_then(|grid| Ok((self.strip_layout(&grid)?, grid)))
+            .or_panic();
         let [tubelet, ..] = self.proj.kernel_size;
         let times = grid.frames;
         let images = video

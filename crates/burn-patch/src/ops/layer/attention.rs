@@ -1,3 +1,5 @@
+//! Self-attention as one operation.
+
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 

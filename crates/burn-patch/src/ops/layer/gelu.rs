@@ -1,3 +1,5 @@
+//! The exact GELU as one operation.
+
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 

@@ -1,3 +1,5 @@
+//! Layer normalisation as one operation.
+
 use burn::backend::Dispatch;
 use burn::tensor::{DType, FloatDType, Tensor};
 

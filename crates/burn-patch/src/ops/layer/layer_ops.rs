@@ -1,3 +1,5 @@
+//! What a backend implements for a transformer's layers: traits of the operations and of their gradients.
+
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 

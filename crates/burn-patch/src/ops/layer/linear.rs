@@ -1,3 +1,5 @@
+//! The linear layer as one operation.
+
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Tensor, module};
 

@@ -1,3 +1,5 @@
+//! Pictures as numbers or as bytes.
+
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Int, Tensor};
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! Windows put back into a picture, averaged where they overlap.
+
 use burn::tensor::{Tensor, TensorData};
 
 use crate::grid::PatchGrid;

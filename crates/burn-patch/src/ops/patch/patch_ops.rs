@@ -1,3 +1,5 @@
+//! What a backend implements for patch projection: traits of the operations and of their gradients.
+
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, ExtensionType, TensorMetadata, backend_extension};
 

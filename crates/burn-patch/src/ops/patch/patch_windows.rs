@@ -1,3 +1,5 @@
+//! Windows gathered from pictures, and added back into them.
+
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 

@@ -1,3 +1,5 @@
+//! Windows gathered and projected to tokens, as one operation: all of them, or picked ones.
+
 use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor};
 

@@ -1,3 +1,5 @@
+//! Weighted sums over the places of tokens, padding left out.
+
 use burn::tensor::activation::softmax;
 use burn::tensor::{DType, Tensor, TensorData};
 

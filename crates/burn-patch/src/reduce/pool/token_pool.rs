@@ -54,7 +54,8 @@ pub trait TokenPool: Module {
 #[track_caller]
 pub(crate) fn expect_fit(pool: &impl TokenPool, tokens: &Tokens) {
     pool.width(tokens.dim())
-        .and_then(|_| pool.places(tokens.places().kind())).or_panic();
+        .and_then(|_| pool.places(tokens.places().kind()))
+        .or_panic();
 }
 
 impl<P: TokenPool> Reduce for P {

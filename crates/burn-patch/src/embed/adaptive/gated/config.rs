@@ -1,3 +1,5 @@
+//! The settings of the gated embedding, and the checks that they fit together.
+
 use burn::config::Config;
 use burn::nn::conv::Conv2dConfig;
 use burn::tensor::Device;

@@ -1,3 +1,5 @@
+//! Tests of the gated embedding: its tokens, its router and what each is trained by.
+
 use super::*;
 use crate::embed::adaptive::gated::config::GatedPatchEmbedConfig;
 use crate::embed::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};

@@ -1,3 +1,5 @@
+//! Tests of the quadtree embedding: where it splits, and that its patches cover the image.
+
 use super::*;
 use crate::embed::linear::LinearPatchEmbedConfig;
 use burn::tensor::{Distribution, Tolerance};

@@ -1,3 +1,5 @@
+//! Attention and its gradient on slices, block by block of queries.
+
 use faer::{Accum, MatMut, MatRef};
 use rayon::prelude::*;
 

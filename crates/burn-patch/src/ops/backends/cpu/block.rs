@@ -1,3 +1,5 @@
+//! How much work a thread takes at a time, and products of such blocks.
+
 use core::ops::Range;
 
 use faer::linalg::matmul::matmul;

@@ -1,3 +1,5 @@
+//! Windows copied out of pictures into a buffer, and added back into them.
+
 use core::ops::Range;
 
 use super::Real;

@@ -1,3 +1,5 @@
+//! The projection's gradients on slices: of weight and bias, and of the images.
+
 use core::ops::Range;
 
 use faer::{Accum, MatMut, MatRef};

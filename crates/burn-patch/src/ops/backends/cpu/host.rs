@@ -1,3 +1,5 @@
+//! What the kernels need of a backend: its tensors as slices of host memory.
+
 use burn::backend::Backend;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::tensor::{Element, Shape, TensorData};

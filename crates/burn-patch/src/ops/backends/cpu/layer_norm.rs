@@ -1,3 +1,5 @@
+//! Layer normalisation and its gradients on slices, row by row.
+
 use rayon::prelude::*;
 
 use super::Real;

@@ -1,3 +1,5 @@
+//! The linear layer and its gradients on slices.
+
 use faer::{Accum, MatMut, MatRef};
 use rayon::prelude::*;
 

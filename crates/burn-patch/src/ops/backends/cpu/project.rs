@@ -1,3 +1,5 @@
+//! The projection on slices: each thread gathers blocks of windows and multiplies them while they are in its cache.
+
 use faer::MatRef;
 use rayon::prelude::*;
 

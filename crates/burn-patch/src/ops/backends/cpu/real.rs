@@ -1,3 +1,5 @@
+//! The float types that the kernels compute in, with the few functions that they need.
+
 use core::f32::consts::{LN_2, LOG2_E};
 use core::ops::{Add, AddAssign, Div, Mul, Sub};
 

@@ -1,3 +1,5 @@
+//! Gradients of weight and bias as sums of parts, the same however many threads there are.
+
 use core::ops::Range;
 
 use rayon::prelude::*;

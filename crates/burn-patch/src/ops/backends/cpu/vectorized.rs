@@ -1,3 +1,5 @@
+//! Loops compiled for the vector registers of the processor at hand.
+
 use pulp::{Arch, Simd, WithSimd};
 
 /// Runs `work` compiled for the processor at hand: its vector registers, not the oldest ones'.

@@ -1,6 +1,5 @@
 //! Parity of learned tokens with vit-pytorch and with the published formulas: `golden/reduce.safetensors`.
 
-use burn::module::Module;
 use burn::tensor::{DType, Device};
 use burn_patch::Tokens;
 use burn_patch::grid::{Remainder, Window};
@@ -10,7 +9,7 @@ use burn_patch::reduce::{
 };
 use burn_patch_tests::{det, det_tensor, fill};
 
-use crate::{assert_golden, golden};
+use crate::parity::{assert_golden, golden};
 
 const FILE: &str = "reduce.safetensors";
 

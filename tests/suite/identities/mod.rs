@@ -33,18 +33,6 @@ fn assert_close<const D: usize>(name: &str, left: Tensor<D>, right: Tensor<D>) {
 }
 
 #[test]
-fn the_readme_has_a_row_for_every_embedding() {
-    let readme = include_str!("../../README.md");
-    for info in EMBEDDINGS {
-        assert!(
-            readme.contains(&format!("| `{}` |", info.name)),
-            "{}",
-            info.name
-        );
-    }
-}
-
-#[test]
 fn layout_says_what_forward_gives() {
     each_embedding(|name, embed, images| {
         let grid = embed.layout([8, 12]).unwrap();

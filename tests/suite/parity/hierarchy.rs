@@ -12,7 +12,7 @@ use burn_patch_tests::{
     Golden, backends, det_tensor, fill, golden_folder, largest_difference, tolerance,
 };
 
-use crate::{assert_golden, golden};
+use crate::parity::{assert_golden, golden};
 
 const FILE: &str = "hierarchy.safetensors";
 

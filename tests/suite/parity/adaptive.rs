@@ -8,7 +8,7 @@ use burn_patch::embed::{
 };
 use burn_patch_tests::{BackendDevice, det, det_tensor, fill};
 
-use crate::{assert_golden, golden};
+use crate::parity::{assert_golden, golden};
 
 const SEED: u64 = 1;
 

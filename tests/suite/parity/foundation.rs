@@ -13,7 +13,7 @@ use burn_patch_tests::{
 };
 use burn_vit::{MaeConfig, VitConfig};
 
-use crate::{assert_golden, golden};
+use crate::parity::{assert_golden, golden};
 
 const SEED: u64 = 1;
 

@@ -38,7 +38,7 @@ fn no_golden_tensor_is_left_unchecked() {
         }
         let [stem, file] = [path.file_stem(), path.file_name()]
             .map(|name| name.and_then(|name| name.to_str()).expect("a name"));
-        let checks = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("parity/{stem}.rs"));
+        let checks = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("suite/parity/{stem}.rs"));
         let source = std::fs::read_to_string(&checks)
             .unwrap_or_else(|error| panic!("{}: {error}", checks.display()));
         for name in Golden::open(file).into_tensors().keys() {

@@ -10,7 +10,7 @@ use burn_patch::embed::{
 };
 use burn_patch_tests::{BackendDevice, Golden, backends, det_tensor, fill, golden_folder};
 
-use crate::{assert_golden, golden};
+use crate::parity::{assert_golden, golden};
 
 const FILE: &str = "stems.safetensors";
 

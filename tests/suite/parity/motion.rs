@@ -7,7 +7,7 @@ use burn_patch::embed::{
 };
 use burn_patch_tests::{det_tensor, fill};
 
-use crate::{assert_golden, golden};
+use crate::parity::{assert_golden, golden};
 
 const SEED: u64 = 1;
 

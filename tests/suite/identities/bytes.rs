@@ -9,7 +9,7 @@ use burn_patch::ops::{Images, PixelOrder, gather_rows, patch_windows, project_pi
 use burn_patch_tests::{backends, det_tensor, fill, largest_difference, tolerance};
 use proptest::prelude::*;
 
-use crate::{assert_close, cases, window};
+use crate::identities::{assert_close, cases, window};
 
 const ORDERS: [PixelOrder; 2] = [PixelOrder::ChannelsFirst, PixelOrder::ChannelsLast];
 
