@@ -1,9 +1,14 @@
-//! Burn's `Linear` and `LayerNorm` for their parameters and records, run by this crate's operations.
+//! Burn's `Linear` and `LayerNorm` for their parameters and records, run by this crate's operations, and a batch norm.
+
+mod batch_norm;
+pub(crate) mod epsilon;
 
 use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::ops;
+
+pub use batch_norm::{BatchNorm, BatchNormConfig};
 
 /// A linear layer `[input, output]` with the given weights and, unless there is none, the given bias.
 pub fn linear(

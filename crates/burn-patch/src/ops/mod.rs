@@ -14,8 +14,10 @@ pub mod backends;
 pub mod layer;
 pub mod patch;
 
+mod at_least_single;
 mod gather_rows;
 
+pub use at_least_single::at_least_single;
 pub use gather_rows::gather_rows;
 pub use layer::{LayerGrads, LayerOps, NormGrads, attention, gelu, layer_norm, linear};
 pub use patch::{

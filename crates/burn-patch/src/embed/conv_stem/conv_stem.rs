@@ -8,11 +8,12 @@ use burn::tensor::{Device, Int, Tensor};
 
 use crate::embed::conv_stem::activation::{StemActivation, StemEnd};
 use crate::embed::conv_stem::preset::{ConvStemPreset, halving_steps, hardware_aware_steps};
-use crate::embed::parts::conv_norm::{ConvNorm, ConvStep, check_epsilon};
+use crate::embed::parts::conv_norm::{ConvNorm, ConvStep};
 use crate::embed::parts::projection::{project, to_tokens};
 use crate::embed::parts::steps::Steps;
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::layers::epsilon::check_epsilon;
 use crate::{Error, Tokens};
 
 /// Configuration of [`ConvStemPatchEmbed`].
@@ -264,6 +265,7 @@ impl PatchEmbed for ConvStemPatchEmbed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::embed::parts::projection::convolve;
     use burn::module::{ModuleMapper, Param, RunningState};
     use burn::tensor::{DType, Distribution, FloatDType, TensorData, Tolerance};
     use rstest::rstest;
@@ -415,6 +417,31 @@ mod tests {
         let bias = embed.fold().stem[0].linear.bias.as_ref().unwrap().val();
         let largest: f32 = bias.abs().max().into_scalar();
         assert!(largest > 0.0);
+    }
+
+    /// As in PyTorch, whose checkpoints of stems have counted so: `0.9·1 + 0.1·n/(n − 1)·σ²`.
+    #[test]
+    fn the_running_variance_after_a_batch_is_the_unbiased_one() {
+        let device = Device::flex().autodiff();
+        let embed = ConvStemPatchEmbedConfig::for_stride([2, 2], 1, 8).init(&device);
+        let images = Tensor::random([1, 1, 4, 4], Distribution::Default, &device);
+        let step = &embed.stem[0];
+        let map = convolve(&step.linear, images.clone(), step.window());
+        embed.forward(images);
+        let variance = map.reshape([1, 8, 4]).var(2).reshape([8]);
+        let got = step.bn.as_ref().unwrap().running_var.value_sync();
+        got.into_data().assert_approx_eq(
+            &(variance * 0.1 + 0.9).into_data(),
+            Tolerance::<f32>::rel_abs(1e-5, 1e-6),
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "expected more than 1 value per channel while training")]
+    fn one_value_per_channel_is_refused_in_training() {
+        let device = Device::flex().autodiff();
+        let embed = ConvStemPatchEmbedConfig::for_stride([2, 2], 1, 8).init(&device);
+        embed.forward(Tensor::ones([1, 1, 2, 2], &device));
     }
 
     #[test]

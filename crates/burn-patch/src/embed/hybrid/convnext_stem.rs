@@ -8,9 +8,9 @@ use burn::tensor::{Device, Tensor};
 
 use crate::Error;
 use crate::embed::hybrid::backbone::Backbone;
-use crate::embed::parts::conv_norm::check_epsilon;
 use crate::embed::parts::projection::{project, to_map};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::layers::epsilon::check_epsilon;
 use crate::layers::{layer_norm, normalize};
 
 /// Configuration of [`ConvNextStem`].

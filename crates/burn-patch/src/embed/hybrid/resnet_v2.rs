@@ -8,9 +8,9 @@ use crate::Error;
 use crate::embed::hybrid::backbone::Backbone;
 use crate::embed::hybrid::resnet_v2_block::{Bottleneck, Parts, ResNetStage, ResNetStem, StemPool};
 use crate::embed::hybrid::std_conv::WeightStandardization;
-use crate::embed::parts::conv_norm::check_epsilon;
 use crate::embed::parts::steps::Steps;
 use crate::grid::{PatchGrid, nonzero};
+use crate::layers::epsilon::check_epsilon;
 
 /// Configuration of [`ResNetV2`].
 #[derive(Config, Debug)]

@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Initializer, LayerNorm};
+use burn::nn::{Initializer, LayerNorm};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::embed::pyramid::merging::{MergeOrder, PatchMerging, PatchMergingConfig};
 use crate::embed::pyramid::regular::regular;
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
-use crate::layers::{layer_norm, normalize};
+use crate::layers::{BatchNorm, BatchNormConfig, layer_norm, normalize};
 use crate::ops::gelu;
 use crate::{Error, Tokens};
 
@@ -161,7 +161,7 @@ impl DownsampleConfig {
                         .with_stride(stride)
                         .with_initializer(patches.initializer)
                         .init(device),
-                    norm: BatchNormConfig::new(dim).init(device),
+                    norm: BatchNormConfig::new(dim).try_init(device)?,
                     window,
                 }))
             }

@@ -5,8 +5,8 @@ use burn::tensor::{Device, Tensor};
 
 use crate::Error;
 use crate::embed::spectral::fourier_basis::{fourier_basis, half_plane, inverse_fourier_basis};
-use crate::embed::spectral::transform::at_least_single;
 use crate::grid::nonzero;
+use crate::ops::at_least_single;
 
 /// Configuration of [`GlobalFilter`].
 #[derive(Config, Debug)]

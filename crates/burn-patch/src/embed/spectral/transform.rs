@@ -7,12 +7,12 @@
 
 use burn::module::Param;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{DType, Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use crate::embed::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use crate::embed::spectral::statistics::FeatureStatistics;
 use crate::grid::PatchGrid;
-use crate::ops::{linear, patch_windows, project_cells, project_patches};
+use crate::ops::{at_least_single, linear, patch_windows, project_cells, project_patches};
 
 /// A projection of pixels: weight `[dim, channels, kh, kw]` and bias `[dim]`.
 pub(crate) struct Folded {
@@ -49,14 +49,6 @@ pub(crate) fn fold(
             .reshape([dim, groups * values / (kh * kw), kh, kw])
             .cast(dtype),
         bias: bias.map(|bias| bias.cast(dtype)),
-    }
-}
-
-/// The type to compute in where half precision would lose too much.
-pub(crate) fn at_least_single(dtype: DType) -> DType {
-    match dtype {
-        DType::F64 => DType::F64,
-        _ => DType::F32,
     }
 }
 
