@@ -13,7 +13,7 @@ use crate::embed::parts::sampling::{place_dtype, sample_bilinear};
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, nonzero};
 use crate::layers::{apply, layer_norm, normalize};
-use crate::ops::{gather_rows, gelu, linear};
+use crate::ops::{Images, gather_rows, gelu, linear};
 use crate::{Error, Tokens};
 
 /// LayerNorm's epsilon in the reference: PyTorch's.
@@ -200,21 +200,20 @@ impl PatchEmbed for DeformablePatchEmbed {
         false
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let features = self.patch_embed.forward(images.clone()).into_embeddings();
-        let boxes = self.boxes(features, None, &grid);
-        Tokens::off_grid(self.sample(images, &boxes), grid, boxes.centered())
-    }
-
-    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
-        let grid = expect_layout(self, &images);
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
         let features = self
             .patch_embed
-            .forward_visible(images.clone(), cells.clone());
-        let boxes = self.boxes(features.into_embeddings(), Some(cells.clone()), &grid);
+            .forward_images(images.clone(), cells.clone());
+        let boxes = self.boxes(features.into_embeddings(), cells.clone(), &grid);
+        let images = images.into_floats(self.output_proj.weight.val().dtype());
         let embeddings = self.sample(images, &boxes);
-        Tokens::from_cells(embeddings, grid, cells).with_boxes_px(boxes.centered())
+        match cells {
+            None => Tokens::off_grid(embeddings, grid, boxes.centered()),
+            Some(cells) => {
+                Tokens::from_cells(embeddings, grid, cells).with_boxes_px(boxes.centered())
+            }
+        }
     }
 }
 

@@ -15,9 +15,9 @@ use crate::embed::adaptive::regions::{Regions, quotas};
 use crate::embed::adaptive::router::{Router, Routing, statistics};
 use crate::embed::adaptive::saliency::area;
 use crate::embed::parts::projection::project;
-use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout, select};
 use crate::grid::{PatchGrid, Remainder, Window};
-use crate::ops::gather_rows;
+use crate::ops::{Images, gather_rows};
 use crate::{Error, Tokens};
 
 /// Below every score.
@@ -113,7 +113,7 @@ impl GatedPatchEmbed {
     ///
     /// As [`forward`](PatchEmbed::forward), and if the map is not of the images' size or the router takes none.
     pub fn forward_with_saliency(&self, images: Tensor<4>, saliency: Tensor<4>) -> Tokens {
-        expect_layout(self, &images);
+        expect_layout(self, images.dims());
         let regions = self
             .regions(&images)
             .unwrap_or_else(|error| panic!("{error}"));
@@ -153,7 +153,7 @@ impl GatedPatchEmbed {
     ///
     /// As [`forward`](PatchEmbed::forward), and if the routing is of other images.
     pub fn forward_routed(&self, images: Tensor<4>, routing: &Routing) -> RoutedTokens {
-        let grid = expect_layout(self, &images);
+        let grid = expect_layout(self, images.dims());
         let regions = self
             .regions(&images)
             .unwrap_or_else(|error| panic!("{error}"));
@@ -378,13 +378,14 @@ impl PatchEmbed for GatedPatchEmbed {
         false
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        expect_layout(self, &images);
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        expect_layout(self, images.dims());
+        let images = images.into_floats(self.heads[0].weight.val().dtype());
         let regions = self
             .regions(&images)
             .unwrap_or_else(|error| panic!("{error}"));
         let logits = self.logits(&images, None, &regions);
         let logits = logits.unwrap_or_else(|error| panic!("{error}"));
-        self.embed(images, &regions, logits)
+        select(self.embed(images, &regions, logits), cells)
     }
 }

@@ -11,9 +11,10 @@ use crate::embed::conv_stem::preset::{ConvStemPreset, halving_steps, hardware_aw
 use crate::embed::parts::conv_norm::{ConvNorm, ConvStep};
 use crate::embed::parts::projection::{project, to_tokens};
 use crate::embed::parts::steps::Steps;
-use crate::embed::patch_embed::{PatchEmbed, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, expect_layout, on_grid, select};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::epsilon::check_epsilon;
+use crate::ops::Images;
 use crate::{Error, Tokens};
 
 /// Configuration of [`ConvStemPatchEmbed`].
@@ -194,14 +195,14 @@ impl ConvStemPatchEmbed {
     }
 
     /// The first steps with an activation after each.
-    fn active(&self, images: Tensor<4>, steps: usize) -> Tensor<4> {
-        self.stem[..steps]
-            .iter()
-            .fold(images, |map, step| self.activation.apply(step.forward(map)))
+    fn active(&self, images: Images, steps: usize) -> Images {
+        self.stem[..steps].iter().fold(images, |map, step| {
+            self.activation.apply(step.forward(map)).into()
+        })
     }
 
     /// What the last projection reads and that projection, if nothing comes after it.
-    fn before_projection(&self, images: Tensor<4>) -> Option<(Tensor<4>, &Conv2d, Window)> {
+    fn before_projection(&self, images: Images) -> Option<(Images, &Conv2d, Window)> {
         let last = self.stem.len() - 1;
         match (&self.proj, &self.stem[last]) {
             (Some(proj), _) => Some((
@@ -217,7 +218,7 @@ impl ConvStemPatchEmbed {
     }
 
     /// The tokens of `cells`, or all, if nothing comes after the last projection.
-    fn projected(&self, images: Tensor<4>, cells: Option<Tensor<2, Int>>) -> Option<Tensor<3>> {
+    fn projected(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Option<Tensor<3>> {
         let (map, proj, window) = self.before_projection(images)?;
         let [_, _, rows, cols] = map.dims();
         let grid = window
@@ -244,21 +245,14 @@ impl PatchEmbed for ConvStemPatchEmbed {
             .grid()
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let embeddings = self.projected(images.clone(), None).unwrap_or_else(|| {
-            let last = self.stem.len() - 1;
-            to_tokens(self.stem[last].forward(self.active(images, last)))
-        });
-        Tokens::from_grid(embeddings, grid)
-    }
-
-    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        match self.projected(images.clone(), Some(cells.clone())) {
-            Some(embeddings) => Tokens::from_cells(embeddings, grid, cells),
-            None => self.forward(images).select(cells),
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
+        if let Some(embeddings) = self.projected(images.clone(), cells.clone()) {
+            return on_grid(embeddings, grid, cells);
         }
+        let last = self.stem.len() - 1;
+        let map = self.stem[last].forward(self.active(images, last));
+        select(Tokens::from_grid(to_tokens(map), grid), cells)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::embed::parts::projection::{project, to_map};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::epsilon::check_epsilon;
 use crate::layers::{layer_norm, normalize};
+use crate::ops::Images;
 
 /// Configuration of [`ConvNextStem`].
 #[derive(Config, Debug)]
@@ -104,7 +105,7 @@ impl Backbone for ConvNextStem {
         Window::patch(self.conv.kernel_size, Remainder::Floor).layout(size)
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+    fn forward_images(&self, images: Images) -> Tensor<4> {
         let [batch, _, height, width] = images.dims();
         let grid = self
             .layout([height, width])

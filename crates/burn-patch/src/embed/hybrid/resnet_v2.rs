@@ -11,6 +11,7 @@ use crate::embed::hybrid::std_conv::WeightStandardization;
 use crate::embed::parts::steps::Steps;
 use crate::grid::{PatchGrid, nonzero};
 use crate::layers::epsilon::check_epsilon;
+use crate::ops::Images;
 
 /// Configuration of [`ResNetV2`].
 #[derive(Config, Debug)]
@@ -177,7 +178,7 @@ impl Backbone for ResNetV2 {
             .grid()
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+    fn forward_images(&self, images: Images) -> Tensor<4> {
         let map = self.stem.forward(images, self.standardization);
         self.blocks()
             .fold(map, |map, block| block.forward(map, self.standardization))

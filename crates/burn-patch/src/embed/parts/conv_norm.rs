@@ -9,6 +9,7 @@ use crate::Error;
 use crate::embed::parts::projection::convolve;
 use crate::grid::{Window, nonzero};
 use crate::layers::{BatchNorm, BatchNormConfig};
+use crate::ops::Images;
 
 /// One convolution of a stem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +89,7 @@ impl ConvNorm {
         &self.window
     }
 
-    pub(crate) fn forward(&self, map: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn forward(&self, map: impl Into<Images>) -> Tensor<4> {
         let map = convolve(&self.linear, map, &self.window);
         match &self.bn {
             Some(bn) => bn.forward(map),

@@ -12,7 +12,7 @@ use burn::tensor::{Device, Int, Tensor};
 use crate::embed::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use crate::embed::spectral::statistics::FeatureStatistics;
 use crate::grid::PatchGrid;
-use crate::ops::{at_least_single, linear, patch_windows, project_cells, project_patches};
+use crate::ops::{Images, at_least_single, linear, patch_windows, project_pixels};
 
 /// A projection of pixels: weight `[dim, channels, kh, kw]` and bias `[dim]`.
 pub(crate) struct Folded {
@@ -56,14 +56,11 @@ impl Folded {
     /// Projects the windows of `grid`: all, or those at `cells` alone.
     pub(crate) fn project(
         self,
-        images: Tensor<4>,
+        images: Images,
         cells: Option<Tensor<2, Int>>,
         grid: &PatchGrid,
     ) -> Tensor<3> {
-        match cells {
-            None => project_patches(images, self.weight, self.bias, grid),
-            Some(cells) => project_cells(images, self.weight, self.bias, cells, grid),
-        }
+        project_pixels(images, self.weight, self.bias, None, cells, grid)
     }
 
     /// The patch embedding with these parameters.
