@@ -8,12 +8,12 @@ mod common;
 #[path = "common/gradients.rs"]
 mod gradients;
 
-use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
+use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use burn_patch::embed::{
     AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS, LinearPatchEmbedConfig, Normalization,
     OverlapPatchEmbedConfig, PatchEmbed,
 };
-use burn_patch::ops::PixelOrder;
+use burn_patch::ops::{PixelOrder, byte_tensor};
 use common::{backends, group, in_turn, pictures};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use gradients::gradients;
@@ -117,13 +117,11 @@ fn bytes(criterion: &mut Criterion) {
         let embed = LinearPatchEmbedConfig::new([16, 16], 3, 768).init(&device);
         let folded = embed.clone().fold_normalization(&normalization.for_bytes());
         let folded = folded.expect("three channels");
-        let dtype = match device.supports_dtype(DType::U8) {
-            true => DType::U8,
-            false => DType::I32,
-        };
-        let photos: Vec<Tensor<4, Int>> = pictures([8, 224, 224, 3], &device)
-            .into_iter()
-            .map(|photo| (photo * 255.0).int().cast(dtype))
+        let photos: Vec<Tensor<4, Int>> = (0..4)
+            .map(|input| {
+                let bytes = (0..8 * 224 * 224 * 3).map(|i| ((i + input) * 7919 % 251) as u8);
+                byte_tensor(bytes.collect(), [8, 224, 224, 3], &device)
+            })
             .collect();
         let along =
             |values: &[f32]| Tensor::<1>::from_floats(values, &device).reshape([1, 3, 1, 1]);

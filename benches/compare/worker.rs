@@ -17,13 +17,13 @@ use burn::backend::{Flex, NdArray};
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams};
-use burn::tensor::{DType, Device, Distribution, Int, Tensor, TensorData};
+use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use burn_patch::embed::{
     LinearPatchEmbedConfig, Normalization, OverlapPatchEmbedConfig, PatchEmbed, PatchNorm,
 };
 use burn_patch::grid::Window;
 use burn_patch::ops::backends::device;
-use burn_patch::ops::{Bias, Cells, Fill, PatchGrads, PixelOrder, Pixels};
+use burn_patch::ops::{Bias, Cells, Fill, PatchGrads, PixelOrder, Pixels, byte_tensor};
 use burn_vit::{ClassToken, Pooling, VitConfig};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -237,10 +237,9 @@ fn bytes(device: &Device) -> Step {
         .fold_normalization(&Normalization::imagenet().for_bytes())
         .expect("three channels");
     let photos: Vec<Tensor<4, Int>> = (0..INPUTS)
-        .map(|_| {
-            let shape = [BATCH, SIDE, SIDE, 3];
-            let photo = Tensor::random(shape, Distribution::Uniform(0.0, 255.0), device);
-            Tensor::<4>::int(photo).cast(DType::U8)
+        .map(|input| {
+            let bytes = (0..BATCH * SIDE * SIDE * 3).map(|i| ((i + input) * 7919 % 251) as u8);
+            byte_tensor(bytes.collect(), [BATCH, SIDE, SIDE, 3], device)
         })
         .collect();
     let device = device.clone();

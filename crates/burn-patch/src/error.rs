@@ -121,6 +121,14 @@ pub enum Error {
         /// What happened to them.
         because: &'static str,
     },
+    /// A map that has no variance to train a batch norm with.
+    #[error(
+        "expected more than 1 value per channel while training, got a map of {got:?} (batch, channels, rows, cols)"
+    )]
+    SingleValue {
+        /// The map's shape.
+        got: Vec<usize>,
+    },
     /// A box that reaches beyond the image.
     #[error(
         "expected a box inside the image of {image:?} px (height, width), got {got:?} px (y, x, height, width)"

@@ -149,7 +149,8 @@ fn deviation(values: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::nn::{BatchNormConfig, LinearConfig};
+    use burn::nn::LinearConfig;
+    use burn_patch::layers::BatchNormConfig;
 
     #[test]
     fn the_deviation_is_that_of_a_sample() {

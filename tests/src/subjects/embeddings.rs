@@ -1,13 +1,14 @@
 //! Every embedding as the catalogue sets it up, and what those settings leave out.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use burn_patch::Tokens;
 use burn_patch::embed::{
     AnyPatchEmbedConfig, CropBox, DctLayout, DctPatchEmbedConfig, DownsampleKind, EMBEDDINGS,
-    FourierPatchEmbedConfig, MultiresPatchEmbedConfig, PatchEmbed, PyramidLevel,
-    PyramidPatchEmbedConfig, SignalPatchEmbedConfig, Spectrum, TubeletPatchEmbedConfig, Wavelet,
-    WaveletDomain, WaveletPatchEmbedConfig,
+    FourierPatchEmbedConfig, LinearPatchEmbedConfig, MultiresPatchEmbedConfig, PatchEmbed,
+    PyramidLevel, PyramidPatchEmbedConfig, SignalPatchEmbedConfig, Spectrum,
+    TubeletPatchEmbedConfig, Wavelet, WaveletDomain, WaveletPatchEmbedConfig,
 };
+use burn_patch::ops::{Images, PixelOrder, byte_tensor};
 
 use super::{BATCH, CHANNELS, DIM, SIZE, STRIDE, images};
 use crate::det::det_tensor;
@@ -18,7 +19,7 @@ pub(super) fn subjects() -> Vec<Subject> {
         .iter()
         .flat_map(|info| [embedding(info.name), visible(info.name)]);
     catalogue
-        .chain([video(), signal(), crops()])
+        .chain([host_bytes(), video(), signal(), crops()])
         .chain(spectral())
         .chain(levels())
         .collect()
@@ -51,6 +52,25 @@ fn visible(name: &'static str) -> Subject {
                     .forward_visible(images(device, dtype), cells)
                     .into_embeddings(),
             ]
+        },
+    )
+}
+
+/// Bytes from the host, all cells and some, whatever integers the backend has.
+fn host_bytes() -> Subject {
+    let init = |device: &Device| LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+    Subject::new(
+        "embed::linear, bytes from the host",
+        init,
+        |embed, device, _| {
+            let shape = [BATCH, SIZE[0], SIZE[1], CHANNELS];
+            let bytes = (0..shape.iter().product()).map(|i: usize| (i * 7919 % 251) as u8);
+            let photos = byte_tensor(bytes.collect(), shape, device);
+            let photos = Images::Bytes(photos, PixelOrder::ChannelsLast);
+            let cells = Tensor::<2, Int>::from_ints([[3, 0, 11], [2, 4, 2]], device);
+            let visible = embed.forward_images(photos.clone(), Some(cells));
+            let all = embed.forward_images(photos, None);
+            vec![all.into_embeddings(), visible.into_embeddings()]
         },
     )
 }

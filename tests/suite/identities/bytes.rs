@@ -5,11 +5,13 @@ use burn_patch::embed::{
     LinearPatchEmbedConfig, Normalization, OverlapPatchEmbedConfig, PatchEmbed,
 };
 use burn_patch::grid::{PatchGrid, Remainder};
-use burn_patch::ops::{Images, PixelOrder, gather_rows, patch_windows, project_pixels};
-use burn_patch_tests::{backends, det_tensor, fill, largest_difference, tolerance};
+use burn_patch::ops::{
+    Images, PixelOrder, byte_tensor, gather_rows, patch_windows, project_pixels,
+};
+use burn_patch_tests::{backends, det_tensor, fill, largest_difference, to_dtype, tolerance};
 use proptest::prelude::*;
 
-use crate::identities::{assert_close, cases, window};
+use crate::identities::{assert_close, cases, each_embedding, window};
 
 const ORDERS: [PixelOrder; 2] = [PixelOrder::ChannelsFirst, PixelOrder::ChannelsLast];
 
@@ -40,14 +42,9 @@ fn pictures(
             )
         }
     };
-    let kind = match device.supports_dtype(DType::U8) {
-        true => DType::U8,
-        false => DType::I32,
-    };
-    let bytes = Tensor::<4, Int>::from_data(TensorData::new(bytes, shape), (device, kind));
     (
         Tensor::from_data(floats, (device, dtype)),
-        Images::Bytes(bytes, order),
+        Images::Bytes(byte_tensor(bytes, shape, device), order),
     )
 }
 
@@ -115,6 +112,40 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn every_embedding_takes_bytes_as_the_numbers_that_they_are_all_or_some() {
+    each_embedding(|name, embed, images| {
+        let (shape, device) = (images.dims(), images.device());
+        let last = embed.tokens([8, 12]).unwrap() as i32 - 1;
+        let cells = Tensor::<2, Int>::from_ints([[3, 0], [2, 2], [1, last]], &device);
+        for order in ORDERS {
+            let (floats, bytes) = pictures(shape, order, &device, DType::F32);
+            let want = embed.forward(floats);
+            let all = embed.forward_images(bytes.clone(), None);
+            assert_close(name, all.boxes_px(), want.boxes_px());
+            assert_close(name, all.embeddings(), want.embeddings());
+            let visible = embed.forward_images(bytes, Some(cells.clone()));
+            let want = want.select(cells.clone());
+            assert_close(name, visible.boxes_px(), want.boxes_px());
+            assert_close(name, visible.into_embeddings(), want.into_embeddings());
+        }
+    });
+}
+
+#[test]
+fn bytes_become_numbers_of_the_weights_type() {
+    each_embedding(|name, embed, images| {
+        let (shape, device) = (images.dims(), images.device());
+        if !device.supports_dtype(DType::F16) {
+            return;
+        }
+        let half = to_dtype(embed, DType::F16);
+        let (_, bytes) = pictures(shape, PixelOrder::ChannelsLast, &device, DType::F32);
+        let tokens = half.forward_images(bytes, None);
+        assert_eq!(tokens.embeddings().dtype(), DType::F16, "{name}");
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor};
 use crate::catalogue::catalogue;
 use crate::embed::patch_embed::PatchEmbed;
 use crate::grid::PatchGrid;
-use crate::ops::PixelOrder;
+use crate::ops::Images;
 use crate::{Error, Tokens};
 
 catalogue! {
@@ -25,9 +25,7 @@ catalogue! {
         fn layout(&self, size: [usize; 2]) -> Result<PatchGrid, Error>;
         fn tokens(&self, size: [usize; 2]) -> Result<usize, Error>;
         fn keeps_grid(&self) -> bool;
-        fn forward(&self, images: Tensor<4>) -> Tokens;
-        fn forward_bytes(&self, bytes: Tensor<4, Int>, order: PixelOrder) -> Tokens;
-        fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens;
+        fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens;
     }
     "linear" => linear: Linear(LinearPatchEmbedConfig, LinearPatchEmbed),
         "non-overlapping patches, one shared matrix (ViT)";

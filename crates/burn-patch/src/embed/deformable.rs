@@ -14,7 +14,7 @@ use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, nonzero};
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{NORMAL, apply, linear};
-use crate::ops::{gather_rows, gelu};
+use crate::ops::{Images, gather_rows, gelu};
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -189,19 +189,13 @@ impl PatchEmbed for DeformablePatchEmbed {
         false
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let features = self.patch_embed.forward(images.clone()).into_embeddings();
-        let boxes = self.boxes(features, None, &grid);
-        Tokens::off_grid(self.sample(images, &boxes), grid, boxes.centered())
-    }
-
-    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
-        let grid = expect_layout(self, &images);
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
         let features = self
             .patch_embed
-            .forward_visible(images.clone(), cells.clone());
-        let boxes = self.boxes(features.into_embeddings(), Some(cells.clone()), &grid);
+            .forward_images(images.clone(), cells.clone());
+        let boxes = self.boxes(features.into_embeddings(), cells, &grid);
+        let images = images.into_floats(self.output_proj.weight.val().dtype());
         let embeddings = self.sample(images, &boxes);
         Tokens::off_grid(embeddings, grid, boxes.centered())
     }

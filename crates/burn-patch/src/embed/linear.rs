@@ -9,11 +9,11 @@ use burn::tensor::{Device, Int, Tensor};
 use crate::embed::parts::normalization::Normalization;
 use crate::embed::parts::patch_norm::{PatchNorm, normed};
 use crate::embed::parts::projection::project_filled;
-use crate::embed::patch_embed::{PatchEmbed, expect_layout_of};
+use crate::embed::patch_embed::{PatchEmbed, expect_layout, on_grid};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::PYTORCH;
-use crate::ops::{Images, PixelOrder};
+use crate::ops::Images;
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -128,15 +128,14 @@ impl LinearPatchEmbed {
     /// and bias, and padding takes the mean, which is what zero meant.
     ///
     /// ```
-    /// use burn::tensor::{DType, Device, Tensor, TensorData};
+    /// use burn::tensor::Device;
     /// use burn_patch::embed::{LinearPatchEmbedConfig, Normalization, PatchEmbed};
-    /// use burn_patch::ops::PixelOrder;
+    /// use burn_patch::ops::{byte_tensor};
     ///
     /// let device = Device::flex();
     /// let embed = LinearPatchEmbedConfig::for_stride([4, 4], 3, 16).init(&device);
     /// let embed = embed.fold_normalization(&Normalization::imagenet().for_bytes()).unwrap();
-    /// let photo = TensorData::new(vec![128u8; 8 * 12 * 3], [1, 8, 12, 3]);
-    /// let photo = Tensor::from_data(photo, (&device, DType::U8));
+    /// let photo = byte_tensor(vec![128; 8 * 12 * 3], [1, 8, 12, 3], &device);
     /// let tokens = embed.forward_bytes(photo, PixelOrder::ChannelsLast);
     /// assert_eq!(tokens.embeddings().dims(), [1, 6, 16]);
     /// ```
@@ -152,18 +151,6 @@ impl LinearPatchEmbed {
             fill: Some(fill),
             ..self
         })
-    }
-
-    #[track_caller]
-    fn embed(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
-        let grid = expect_layout_of(self, images.dims());
-        let embeddings =
-            project_filled(&self.proj, self.fill.as_ref(), images, cells.clone(), &grid);
-        let embeddings = self.finish(embeddings);
-        match cells {
-            None => Tokens::from_grid(embeddings, grid),
-            Some(cells) => Tokens::from_cells(embeddings, grid, cells),
-        }
     }
 
     pub(crate) fn window(&self) -> Window {
@@ -188,16 +175,11 @@ impl PatchEmbed for LinearPatchEmbed {
         self.window().layout(size)
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        self.embed(images.into(), None)
-    }
-
-    fn forward_bytes(&self, bytes: Tensor<4, Int>, order: PixelOrder) -> Tokens {
-        self.embed(Images::Bytes(bytes, order), None)
-    }
-
-    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
-        self.embed(images.into(), Some(cells))
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
+        let fill = self.fill.as_ref();
+        let embeddings = project_filled(&self.proj, fill, images, cells.clone(), &grid);
+        on_grid(self.finish(embeddings), grid, cells)
     }
 }
 

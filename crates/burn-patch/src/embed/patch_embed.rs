@@ -40,58 +40,83 @@ pub trait PatchEmbed: Module + ModuleDisplay {
         true
     }
 
-    /// Embeds images.
+    /// Embeds images, numbers or bytes: the whole grid, or the cells `[batch, kept]` of it alone. Off the grid `cells`
+    /// are indices of tokens.
+    ///
+    /// Bytes are taken as the numbers that they are, `0..255`: the embedding must expect those, as after
+    /// `fold_normalization` with [`Normalization::for_bytes`](crate::embed::Normalization::for_bytes).
+    ///
+    /// A variant whose first step projects windows of the image reads bytes without making a picture of floats, and
+    /// one whose last step is a projection of each token projects the given cells alone. The others make floats, or
+    /// all tokens and select.
     ///
     /// # Panics
     ///
     /// With the text of [`layout`](Self::layout)'s error, or if the channels differ.
     #[track_caller]
-    fn forward(&self, images: Tensor<4>) -> Tokens;
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens;
 
-    /// Embeds what a decoder gives: bytes, or other integers, in `order`. They are taken as the numbers that they
-    /// are, `0..255`: the embedding must expect those, as after `fold_normalization` with
-    /// [`Normalization::for_bytes`](crate::embed::Normalization::for_bytes).
-    ///
-    /// A variant that can, reads the bytes without making pictures of floats.
+    /// Embeds images.
     ///
     /// # Panics
     ///
-    /// As [`forward`](Self::forward).
+    /// As [`forward_images`](Self::forward_images).
+    #[track_caller]
+    fn forward(&self, images: Tensor<4>) -> Tokens {
+        self.forward_images(images.into(), None)
+    }
+
+    /// Embeds what a decoder gives: bytes, or other integers, in `order`.
+    /// [`byte_tensor`](crate::ops::byte_tensor) brings them to any device.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward_images`](Self::forward_images).
     #[track_caller]
     fn forward_bytes(&self, bytes: Tensor<4, Int>, order: PixelOrder) -> Tokens {
-        let device = bytes.device();
-        let dtype = Tensor::<1>::empty([0], &device).dtype();
-        self.forward(Images::Bytes(bytes, order).into_floats(dtype))
+        self.forward_images(Images::Bytes(bytes, order), None)
     }
 
-    /// Embeds only the cells `[batch, kept]` of the grid, or, off the grid, the tokens of that index.
-    ///
-    /// The same tokens as `forward(images).select(cells)`; a variant that can, projects those alone.
+    /// Embeds only the cells `[batch, kept]` of the grid: the same tokens as `forward(images).select(cells)`.
     ///
     /// # Panics
     ///
-    /// As [`forward`](Self::forward).
+    /// As [`forward_images`](Self::forward_images).
     #[track_caller]
     fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
-        self.forward(images).select(cells)
+        self.forward_images(images.into(), Some(cells))
     }
-}
-
-/// The layout of `images`, or a panic with the error's text.
-#[track_caller]
-pub(crate) fn expect_layout(embed: &impl PatchEmbed, images: &Tensor<4>) -> PatchGrid {
-    expect_layout_of(embed, images.dims())
 }
 
 /// The layout of images `[batch, channels, height, width]`, or a panic with the error's text.
 #[track_caller]
-pub(crate) fn expect_layout_of(
+pub(crate) fn expect_layout(
     embed: &impl PatchEmbed,
     [_, channels, height, width]: [usize; 4],
 ) -> PatchGrid {
     check_channels(embed.channels(), channels)
         .and_then(|()| embed.layout([height, width]))
         .or_panic()
+}
+
+/// Embeddings of every cell of `grid`, or of `cells` alone.
+pub(crate) fn on_grid(
+    embeddings: Tensor<3>,
+    grid: PatchGrid,
+    cells: Option<Tensor<2, Int>>,
+) -> Tokens {
+    match cells {
+        Some(cells) => Tokens::from_cells(embeddings, grid, cells),
+        None => Tokens::from_grid(embeddings, grid),
+    }
+}
+
+/// All tokens, or those at `cells` alone.
+pub(crate) fn select(tokens: Tokens, cells: Option<Tensor<2, Int>>) -> Tokens {
+    match cells {
+        Some(cells) => tokens.select(cells),
+        None => tokens,
+    }
 }
 
 pub(crate) fn check_channels(expected: usize, got: usize) -> Result<(), Error> {

@@ -14,11 +14,14 @@ pub mod backends;
 pub mod layer;
 pub mod patch;
 
+mod at_least_single;
 mod gather_rows;
 
+pub use at_least_single::at_least_single;
 pub use gather_rows::gather_rows;
 pub use layer::{LayerGrads, LayerOps, NormGrads, attention, gelu, layer_norm, linear};
 pub use patch::{
     Bias, Cells, Fill, Images, ParameterGrads, PatchGrads, PatchOps, PixelOrder, Pixels, Projected,
-    fold_windows, overlap_add, patch_windows, project_cells, project_patches, project_pixels,
+    byte_tensor, fold_windows, overlap_add, patch_windows, project_cells, project_patches,
+    project_pixels,
 };

@@ -15,10 +15,10 @@ use crate::embed::adaptive::regions::{Regions, quotas};
 use crate::embed::adaptive::routing::{Routing, statistics};
 use crate::embed::adaptive::saliency::area;
 use crate::embed::parts::projection::project;
-use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout, select};
 use crate::grid::{PatchGrid, Remainder, Window};
 use crate::layers::mlp::Mlp;
-use crate::ops::gather_rows;
+use crate::ops::{Images, gather_rows};
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -117,7 +117,7 @@ impl GatedPatchEmbed {
     /// As [`forward`](PatchEmbed::forward), and if the map is not of the images' size or the router takes none.
     #[track_caller]
     pub fn forward_with_saliency(&self, images: Tensor<4>, saliency: Tensor<4>) -> Tokens {
-        expect_layout(self, &images);
+        expect_layout(self, images.dims());
         let regions = self.regions(&images).or_panic();
         let logits = self.logits(&images, Some(saliency), &regions);
         let logits = logits.or_panic();
@@ -156,7 +156,7 @@ impl GatedPatchEmbed {
     /// As [`forward`](PatchEmbed::forward), and if the routing is of other images.
     #[track_caller]
     pub fn forward_routed(&self, images: Tensor<4>, routing: &Routing) -> RoutedTokens {
-        let grid = expect_layout(self, &images);
+        let grid = expect_layout(self, images.dims());
         let regions = self.regions(&images).or_panic();
         let ([batch, ..], device) = (images.dims(), images.device());
         let sizes = self.heads.len();
@@ -381,11 +381,12 @@ impl PatchEmbed for GatedPatchEmbed {
         false
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        expect_layout(self, &images);
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        expect_layout(self, images.dims());
+        let images = images.into_floats(self.heads[0].weight.val().dtype());
         let regions = self.regions(&images).or_panic();
         let logits = self.logits(&images, None, &regions);
         let logits = logits.or_panic();
-        self.embed(images, &regions, logits)
+        select(self.embed(images, &regions, logits), cells)
     }
 }

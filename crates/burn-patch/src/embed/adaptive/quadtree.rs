@@ -7,7 +7,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, Linear};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::embed::adaptive::forest::{Forest, Leaves};
@@ -15,11 +15,11 @@ use crate::embed::adaptive::saliency::{Saliency, area, covered, map_scores, midd
 use crate::embed::adaptive::selection::Selection;
 use crate::embed::parts::patch_norm::{PatchNorm, normed};
 use crate::embed::parts::projection::{convolve, project, to_map, to_tokens};
-use crate::embed::patch_embed::{PatchEmbed, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, expect_layout, select};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::{apply, linear};
-use crate::ops::gather_rows;
+use crate::ops::{Images, gather_rows};
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -245,7 +245,7 @@ impl QuadtreePatchEmbed {
     /// As [`forward`](PatchEmbed::forward), and if the map is not of the images' size.
     #[track_caller]
     pub fn forward_with_saliency(&self, images: Tensor<4>, saliency: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
+        let grid = expect_layout(self, images.dims());
         let [batch, _, height, width] = images.dims();
         let (expected, got) = ([batch, 1, height, width], saliency.dims());
         assert_eq!(got, expected, "saliency map");
@@ -261,7 +261,7 @@ impl QuadtreePatchEmbed {
     /// As [`forward`](PatchEmbed::forward).
     #[track_caller]
     pub fn scores(&self, images: Tensor<4>) -> Vec<Tensor<3>> {
-        let grid = expect_layout(self, &images);
+        let grid = expect_layout(self, images.dims());
         let [batch, ..] = images.dims();
         let forest = self.forest(&grid);
         let scores = self.settings.saliency.scores(images, &forest, &grid);
@@ -386,11 +386,12 @@ impl PatchEmbed for QuadtreePatchEmbed {
         false
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
+        let images = images.into_floats(self.proj.weight.val().dtype());
         let forest = self.forest(&grid);
         let saliency = &self.settings.saliency;
         let scores = saliency.scores(images.clone(), &forest, &grid);
-        self.embed(images, grid, &forest, &scores)
+        select(self.embed(images, grid, &forest, &scores), cells)
     }
 }

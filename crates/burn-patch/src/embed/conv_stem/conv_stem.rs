@@ -8,11 +8,13 @@ use burn::tensor::{Device, Int, Tensor};
 
 use crate::embed::conv_stem::activation::{StemActivation, StemEnd};
 use crate::embed::conv_stem::preset::{ConvStemPreset, halving_steps, hardware_aware_steps};
-use crate::embed::parts::conv_norm::{ConvNorm, ConvStep, check_epsilon};
+use crate::embed::parts::conv_norm::{ConvNorm, ConvStep};
 use crate::embed::parts::projection::{project, to_tokens};
 use crate::embed::parts::steps::Steps;
-use crate::embed::patch_embed::{PatchEmbed, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, expect_layout, on_grid, select};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::layers::epsilon::check_epsilon;
+use crate::ops::Images;
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -194,14 +196,14 @@ impl ConvStemPatchEmbed {
     }
 
     /// The first steps with an activation after each.
-    fn active(&self, images: Tensor<4>, steps: usize) -> Tensor<4> {
-        self.stem[..steps]
-            .iter()
-            .fold(images, |map, step| self.activation.apply(step.forward(map)))
+    fn active(&self, images: Images, steps: usize) -> Images {
+        self.stem[..steps].iter().fold(images, |map, step| {
+            self.activation.apply(step.forward(map)).into()
+        })
     }
 
     /// What the last projection reads and that projection, if nothing comes after it.
-    fn before_projection(&self, images: Tensor<4>) -> Option<(Tensor<4>, &Conv2d, Window)> {
+    fn before_projection(&self, images: Images) -> Option<(Images, &Conv2d, Window)> {
         let last = self.stem.len() - 1;
         match (&self.proj, &self.stem[last]) {
             (Some(proj), _) => Some((
@@ -217,7 +219,7 @@ impl ConvStemPatchEmbed {
     }
 
     /// The tokens of `cells`, or all, if nothing comes after the last projection.
-    fn projected(&self, images: Tensor<4>, cells: Option<Tensor<2, Int>>) -> Option<Tensor<3>> {
+    fn projected(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Option<Tensor<3>> {
         let (map, proj, window) = self.before_projection(images)?;
         let [_, _, rows, cols] = map.dims();
         let grid = window.layout([rows, cols]).or_panic();
@@ -242,27 +244,21 @@ impl PatchEmbed for ConvStemPatchEmbed {
             .grid()
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let embeddings = self.projected(images.clone(), None).unwrap_or_else(|| {
-            let last = self.stem.len() - 1;
-            to_tokens(self.stem[last].forward(self.active(images, last)))
-        });
-        Tokens::from_grid(embeddings, grid)
-    }
-
-    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        match self.projected(images.clone(), Some(cells.clone())) {
-            Some(embeddings) => Tokens::from_cells(embeddings, grid, cells),
-            None => self.forward(images).select(cells),
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
+        if let Some(embeddings) = self.projected(images.clone(), cells.clone()) {
+            return on_grid(embeddings, grid, cells);
         }
+        let last = self.stem.len() - 1;
+        let map = self.stem[last].forward(self.active(images, last));
+        select(Tokens::from_grid(to_tokens(map), grid), cells)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::embed::parts::projection::convolve;
     use burn::module::{ModuleMapper, Param, RunningState};
     use burn::tensor::{DType, Distribution, FloatDType, TensorData, Tolerance};
     use rstest::rstest;
@@ -414,6 +410,31 @@ mod tests {
         let bias = embed.fold().stem[0].linear.bias.as_ref().unwrap().val();
         let largest: f32 = bias.abs().max().into_scalar();
         assert!(largest > 0.0);
+    }
+
+    /// As in PyTorch, whose checkpoints of stems have counted so: `0.9·1 + 0.1·n/(n − 1)·σ²`.
+    #[test]
+    fn the_running_variance_after_a_batch_is_the_unbiased_one() {
+        let device = Device::flex().autodiff();
+        let embed = ConvStemPatchEmbedConfig::for_stride([2, 2], 1, 8).init(&device);
+        let images = Tensor::random([1, 1, 4, 4], Distribution::Default, &device);
+        let step = &embed.stem[0];
+        let map = convolve(&step.linear, images.clone(), step.window());
+        embed.forward(images);
+        let variance = map.reshape([1, 8, 4]).var(2).reshape([8]);
+        let got = step.bn.as_ref().unwrap().running_var.value_sync();
+        got.into_data().assert_approx_eq(
+            &(variance * 0.1 + 0.9).into_data(),
+            Tolerance::<f32>::rel_abs(1e-5, 1e-6),
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "expected more than 1 value per channel while training")]
+    fn one_value_per_channel_is_refused_in_training() {
+        let device = Device::flex().autodiff();
+        let embed = ConvStemPatchEmbedConfig::for_stride([2, 2], 1, 8).init(&device);
+        embed.forward(Tensor::ones([1, 1, 2, 2], &device));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::embed::hybrid::backbone::Backbone;
 use crate::embed::hybrid::convnext_stem::{ConvNextStem, ConvNextStemConfig};
 use crate::embed::hybrid::resnet_v2::{ResNetV2, ResNetV2Config};
 use crate::grid::PatchGrid;
+use crate::ops::Images;
 
 /// Configuration of a provided backbone.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,10 +66,10 @@ impl Backbone for AnyBackbone {
         }
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+    fn forward_images(&self, images: Images) -> Tensor<4> {
         match self {
-            Self::ResNetV2(backbone) => backbone.forward(images),
-            Self::ConvNextStem(backbone) => backbone.forward(images),
+            Self::ResNetV2(backbone) => backbone.forward_images(images),
+            Self::ConvNextStem(backbone) => backbone.forward_images(images),
         }
     }
 }

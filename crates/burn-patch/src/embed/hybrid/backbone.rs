@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 
 use crate::Error;
 use crate::grid::PatchGrid;
+use crate::ops::Images;
 
 /// A module that turns images `[batch, channels, height, width]` into features `[batch, dim, rows, cols]`.
 pub trait Backbone: Module + ModuleDisplay {
@@ -22,11 +23,22 @@ pub trait Backbone: Module + ModuleDisplay {
     /// If it cannot read such images.
     fn layout(&self, size: [usize; 2]) -> Result<PatchGrid, Error>;
 
-    /// The features.
+    /// The features of images, numbers or bytes.
+    ///
+    /// A backbone whose first step is a convolution by this crate's operations reads bytes as they are;
+    /// [`Images::into_floats`] makes numbers of them for any other.
     ///
     /// # Panics
     ///
     /// If [`layout`](Self::layout) has an error, or the channels differ.
-    #[track_caller]
-    fn forward(&self, images: Tensor<4>) -> Tensor<4>;
+    fn forward_images(&self, images: Images) -> Tensor<4>;
+
+    /// The features.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward_images`](Self::forward_images).
+    fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        self.forward_images(images.into())
+    }
 }

@@ -8,11 +8,12 @@ use burn::tensor::{Device, Tensor};
 
 use crate::Error;
 use crate::embed::hybrid::backbone::Backbone;
-use crate::embed::parts::conv_norm::check_epsilon;
 use crate::embed::parts::projection::{project, to_map};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::layers::epsilon::check_epsilon;
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::NORMAL;
+use crate::ops::Images;
 use crate::or_panic::OrPanic;
 
 /// Configuration of [`ConvNextStem`].
@@ -103,7 +104,7 @@ impl Backbone for ConvNextStem {
         Window::patch(self.conv.kernel_size, Remainder::Floor).layout(size)
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+    fn forward_images(&self, images: Images) -> Tensor<4> {
         let [batch, _, height, width] = images.dims();
         let grid = self.layout([height, width]).or_panic();
         let tokens = self.norm.forward(project(&self.conv, images, None, &grid));

@@ -13,8 +13,9 @@ use crate::embed::hybrid::resnet_v2::ResNetV2Config;
 use crate::embed::hybrid::resnet_v2_block::StemPool;
 use crate::embed::parts::projection::project;
 use crate::embed::parts::steps::Steps;
-use crate::embed::patch_embed::{PatchEmbed, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, expect_layout, on_grid};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::ops::Images;
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -114,10 +115,11 @@ pub struct HybridPatchEmbedConfig {
 ///
 /// ```
 /// use burn::module::Module;
-/// use burn::tensor::{Device, Tensor};
+/// use burn::tensor::{DType, Device, Tensor};
 /// use burn_patch::Error;
 /// use burn_patch::embed::{Backbone, HybridPatchEmbed, PatchEmbed};
 /// use burn_patch::grid::{PatchGrid, Remainder, Window};
+/// use burn_patch::ops::Images;
 ///
 /// /// Means of 2×2 pixels.
 /// #[derive(Module, Debug)]
@@ -138,7 +140,8 @@ pub struct HybridPatchEmbedConfig {
 ///         Window::patch([2, 2], Remainder::Reject).layout(size)
 ///     }
 ///
-///     fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+///     fn forward_images(&self, images: Images) -> Tensor<4> {
+///         let images = images.into_floats(DType::F32);
 ///         let [batch, channels, height, width] = images.dims();
 ///         let rows = images.reshape([batch, channels, height / 2, 2 * width]);
 ///         let pairs = rows.reshape([batch, channels, height / 2, 2, width / 2, 2]);
@@ -258,10 +261,10 @@ impl<B: Backbone> HybridPatchEmbed<B> {
         Window::patch(self.proj.kernel_size, self.remainder)
     }
 
-    fn embed(&self, images: Tensor<4>, cells: Option<Tensor<2, Int>>) -> Tensor<3> {
+    fn embed(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tensor<3> {
         let [batch, _, height, width] = images.dims();
         let expected = self.backbone.layout([height, width]).or_panic();
-        let features = self.backbone.forward(images);
+        let features = self.backbone.forward_images(images);
         assert_eq!(
             features.dims(),
             [batch, self.backbone.dim(), expected.rows, expected.cols],
@@ -292,16 +295,10 @@ impl<B: Backbone> PatchEmbed for HybridPatchEmbed<B> {
             .grid()
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        Tokens::from_grid(self.embed(images, None), grid)
-    }
-
     /// Projects the features at `cells` alone; the backbone reads the whole image.
-    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let embeddings = self.embed(images, Some(cells.clone()));
-        Tokens::from_cells(embeddings, grid, cells)
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
+        on_grid(self.embed(images, cells.clone()), grid, cells)
     }
 }
 

@@ -8,9 +8,10 @@ use crate::Error;
 use crate::embed::hybrid::backbone::Backbone;
 use crate::embed::hybrid::resnet_v2_block::{Bottleneck, Parts, ResNetStage, ResNetStem, StemPool};
 use crate::embed::hybrid::std_conv::WeightStandardization;
-use crate::embed::parts::conv_norm::check_epsilon;
 use crate::embed::parts::steps::Steps;
 use crate::grid::{PatchGrid, nonzero};
+use crate::layers::epsilon::check_epsilon;
+use crate::ops::Images;
 use crate::or_panic::OrPanic;
 
 /// Configuration of [`ResNetV2`].
@@ -178,7 +179,7 @@ impl Backbone for ResNetV2 {
             .grid()
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+    fn forward_images(&self, images: Images) -> Tensor<4> {
         let map = self.stem.forward(images, self.standardization);
         self.blocks()
             .fold(map, |map, block| block.forward(map, self.standardization))

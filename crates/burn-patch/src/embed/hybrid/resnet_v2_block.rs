@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::embed::hybrid::std_conv::{WeightStandardization, same_window, std_convolve};
 use crate::embed::parts::steps::Steps;
+use crate::ops::Images;
 
 /// What follows the stem's convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,7 +189,7 @@ impl ResNetStem {
 
     pub(crate) fn forward(
         &self,
-        images: Tensor<4>,
+        images: Images,
         standardization: WeightStandardization,
     ) -> Tensor<4> {
         let map = std_convolve(&self.conv, images, standardization);
@@ -219,7 +220,8 @@ impl Bottleneck {
         map: Tensor<4>,
         standardization: WeightStandardization,
     ) -> Tensor<4> {
-        let convolve = |conv: &Conv2d, map| std_convolve(conv, map, standardization);
+        let convolve =
+            |conv: &Conv2d, map: Tensor<4>| std_convolve(conv, map.into(), standardization);
         let shortcut = match &self.downsample {
             Some(shortcut) => shortcut.norm.forward(convolve(&shortcut.conv, map.clone())),
             None => map.clone(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::embed::parts::projection::to_map;
 use crate::grid::{Remainder, Window};
-use crate::ops::project_patches;
+use crate::ops::{Images, project_pixels};
 use crate::or_panic::OrPanic;
 
 /// How a convolution's weight is standardised: mean 0 and variance 1 over each output channel's values.
@@ -72,7 +72,7 @@ pub(crate) fn same_window(kernel: [usize; 2], stride: [usize; 2], size: [usize; 
 /// The convolution with its weight standardised and SAME padding; it has no bias.
 pub(crate) fn std_convolve(
     conv: &Conv2d,
-    map: Tensor<4>,
+    map: Images,
     standardization: WeightStandardization,
 ) -> Tensor<4> {
     let [batch, _, height, width] = map.dims();
@@ -81,7 +81,7 @@ pub(crate) fn std_convolve(
         .or_panic();
     let weight = standardization.apply(conv.weight.val());
     let [dim, ..] = weight.dims();
-    let tokens = project_patches(map, weight, None, &grid);
+    let tokens = project_pixels(map, weight, None, None, None, &grid);
     to_map(tokens, [batch, dim, grid.rows, grid.cols])
 }
 

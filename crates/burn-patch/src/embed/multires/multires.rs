@@ -3,13 +3,14 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::embed::multires::crop::CropBox;
 use crate::embed::parts::projection::project;
-use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout, select};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::linear::NORMAL;
+use crate::ops::Images;
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -163,9 +164,10 @@ impl PatchEmbed for MultiresPatchEmbed {
         false
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        self.gather(images, grid, &[])
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
+        let images = images.into_floats(self.proj.weight.val().dtype());
+        select(self.gather(images, grid, &[]), cells)
     }
 }
 

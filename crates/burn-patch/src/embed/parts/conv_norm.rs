@@ -2,13 +2,14 @@
 
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::embed::parts::projection::convolve;
 use crate::grid::{Window, nonzero};
+use crate::layers::{BatchNorm, BatchNormConfig};
+use crate::ops::Images;
 
 /// One convolution of a stem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +62,7 @@ impl ConvStep {
             bn: Some(
                 BatchNormConfig::new(self.dim)
                     .with_epsilon(epsilon)
-                    .init(device),
+                    .try_init(device)?,
             ),
             window,
         })
@@ -88,7 +89,7 @@ impl ConvNorm {
         &self.window
     }
 
-    pub(crate) fn forward(&self, map: Tensor<4>) -> Tensor<4> {
+    pub(crate) fn forward(&self, map: impl Into<Images>) -> Tensor<4> {
         let map = convolve(&self.linear, map, &self.window);
         match &self.bn {
             Some(bn) => bn.forward(map),
@@ -123,16 +124,4 @@ impl ConvNorm {
             window: self.window,
         }
     }
-}
-
-/// An epsilon that norms can add to a variance.
-pub(crate) fn check_epsilon(epsilon: f64) -> Result<(), Error> {
-    if epsilon > 0.0 && epsilon.is_finite() {
-        return Ok(());
-    }
-    Err(Error::Range {
-        what: "epsilon of the norms",
-        expected: "a finite number above 0".into(),
-        got: epsilon,
-    })
 }

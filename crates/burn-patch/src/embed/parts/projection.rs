@@ -36,7 +36,8 @@ pub(crate) fn project_filled(
 /// A step inside an embedding: the convolution as a map again, `[batch, dim, rows, cols]`.
 ///
 /// The sizes were checked by the embedding's `layout`.
-pub(crate) fn convolve(proj: &Conv2d, map: Tensor<4>, window: &Window) -> Tensor<4> {
+pub(crate) fn convolve(proj: &Conv2d, map: impl Into<Images>, window: &Window) -> Tensor<4> {
+    let map = map.into();
     let [batch, _, height, width] = map.dims();
     let grid = window.layout([height, width]).or_panic();
     let tokens = project(proj, map, None, &grid);

@@ -2,22 +2,23 @@
 
 use burn::config::Config;
 use burn::module::Module;
+use burn::nn::Initializer;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Initializer};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::embed::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use crate::embed::overlap::{OverlapPatchEmbed, OverlapPatchEmbedConfig};
 use crate::embed::parts::patch_norm::PatchNorm;
 use crate::embed::parts::projection::{convolve, project, to_map, to_tokens};
-use crate::embed::patch_embed::{PatchEmbed, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, expect_layout, on_grid, select};
 use crate::embed::pyramid::merging::{MergeOrder, PatchMerging, PatchMergingConfig};
 use crate::embed::pyramid::regular::regular;
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::layers::batch_norm::{BatchNorm, BatchNormConfig};
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::NORMAL;
-use crate::ops::gelu;
+use crate::ops::{Images, gelu};
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -164,7 +165,7 @@ impl DownsampleConfig {
                         .with_stride(stride)
                         .with_initializer(patches.initializer)
                         .init(device),
-                    norm: BatchNormConfig::new(dim).init(device),
+                    norm: BatchNormConfig::new(dim).try_init(device)?,
                     window,
                 }))
             }
@@ -257,21 +258,23 @@ impl PatchEmbed for Downsample {
         self.window().layout(size)
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
         match self {
-            Self::Patches(embed) => embed.forward(images),
-            Self::Merge(merging) => merging.forward(images),
-            Self::Overlap(embed) => embed.forward(images),
+            Self::Patches(embed) => embed.forward_images(images, cells),
+            Self::Merge(merging) => merging.forward_images(images, cells),
+            Self::Overlap(embed) => embed.forward_images(images, cells),
             Self::ConvNext(step) => {
                 let shape = images.dims();
-                let normed = step.norm.forward(to_tokens(images));
-                let embeddings = project(&step.proj, to_map(normed, shape), None, &grid);
-                Tokens::from_grid(embeddings, grid)
+                let map = images.into_floats(step.proj.weight.val().dtype());
+                let normed = step.norm.forward(to_tokens(map));
+                let map = to_map(normed, shape);
+                on_grid(project(&step.proj, map, cells.clone(), &grid), grid, cells)
             }
             Self::ConvBatchNorm(step) => {
                 let map = convolve(&step.conv, images, &step.window);
-                Tokens::from_grid(to_tokens(gelu(step.norm.forward(map))), grid)
+                let embeddings = to_tokens(gelu(step.norm.forward(map)));
+                select(Tokens::from_grid(embeddings, grid), cells)
             }
         }
     }

@@ -3,15 +3,16 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::embed::parts::projection::to_tokens;
-use crate::embed::patch_embed::{PatchEmbed, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, expect_layout, select};
 use crate::embed::pyramid::regular::regular;
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{NORMAL, apply, linear};
+use crate::ops::Images;
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -196,9 +197,11 @@ impl PatchEmbed for PatchMerging {
         self.cells().layout(size)
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        Tokens::from_grid(self.reduce(to_tokens(images), grid.size), grid)
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
+        let map = images.into_floats(self.reduction.weight.val().dtype());
+        let embeddings = self.reduce(to_tokens(map), grid.size);
+        select(Tokens::from_grid(embeddings, grid), cells)
     }
 }
 

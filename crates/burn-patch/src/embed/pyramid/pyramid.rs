@@ -2,13 +2,14 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::embed::parts::halvings::halvings;
-use crate::embed::patch_embed::{PatchEmbed, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, expect_layout, select};
 use crate::embed::pyramid::downsample::{Downsample, DownsampleConfig, DownsampleKind};
 use crate::grid::{PatchGrid, nonzero};
+use crate::ops::Images;
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -129,7 +130,7 @@ pub struct PyramidPatchEmbedConfig {
 ///
 /// let device = Device::flex();
 /// let embed = PyramidPatchEmbedConfig::preset(PyramidPreset::PvtV2B0, 3).init(&device);
-/// let levels = embed.forward_levels(Tensor::zeros([1, 3, 64, 96], &device));
+/// let levels = embed.forward_levels(Tensor::<4>::zeros([1, 3, 64, 96], &device));
 /// let shapes: Vec<_> = levels
 ///     .iter()
 ///     .map(|tokens| tokens.to_feature_map().unwrap().dims())
@@ -231,8 +232,7 @@ impl PyramidPatchEmbed {
     /// # Panics
     ///
     /// With the text of [`layouts`](Self::layouts)'s error, or if the channels differ.
-    #[track_caller]
-    pub fn forward_levels(&self, images: Tensor<4>) -> Vec<Tokens> {
+    pub fn forward_levels(&self, images: impl Into<Images>) -> Vec<Tokens> {
         self.forward_levels_with(images, |_, tokens| tokens)
     }
 
@@ -246,12 +246,13 @@ impl PyramidPatchEmbed {
     #[track_caller]
     pub fn forward_levels_with(
         &self,
-        images: Tensor<4>,
+        images: impl Into<Images>,
         mut blocks: impl FnMut(usize, Tokens) -> Tokens,
     ) -> Vec<Tokens> {
-        expect_layout(self, &images);
+        let images = images.into();
+        expect_layout(self, images.dims());
         let (first, later) = self.split();
-        let mut levels = vec![blocks(0, first.forward(images))];
+        let mut levels = vec![blocks(0, first.forward_images(images, None))];
         for (index, step) in later.iter().enumerate() {
             let tokens = step.next_level(levels[index].clone());
             levels.push(blocks(index + 1, tokens));
@@ -281,12 +282,14 @@ impl PatchEmbed for PyramidPatchEmbed {
             .try_fold(first.layout(size)?, |grid, step| step.next_layout(&grid))
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        expect_layout(self, &images);
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        expect_layout(self, images.dims());
         let (first, later) = self.split();
-        later.iter().fold(first.forward(images), |tokens, step| {
-            step.next_level(tokens)
-        })
+        let finest = first.forward_images(images, None);
+        let last = later
+            .iter()
+            .fold(finest, |tokens, step| step.next_level(tokens));
+        select(last, cells)
     }
 }
 

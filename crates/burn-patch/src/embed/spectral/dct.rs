@@ -7,12 +7,13 @@ use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::embed::linear::LinearPatchEmbed;
-use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout, on_grid};
 use crate::embed::spectral::dct_basis::{block_basis, check_frequencies, jpeg_basis, jpeg_blocks};
 use crate::embed::spectral::matrix::Matrix;
 use crate::embed::spectral::statistics::FeatureStatistics;
 use crate::embed::spectral::transform::{Folded, features, fold, projection};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::ops::Images;
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -221,7 +222,7 @@ impl DctPatchEmbed {
     /// As [`forward`](PatchEmbed::forward).
     #[track_caller]
     pub fn features(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
+        let grid = expect_layout(self, images.dims());
         let features = features(images, &self.basis, &grid);
         let features = match &self.statistics {
             Some(statistics) => statistics.normalise(features),
@@ -289,16 +290,10 @@ impl PatchEmbed for DctPatchEmbed {
         Window::patch(self.patch, Remainder::Reject).layout(size)
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let embeddings = self.folded().project(images, None, &grid);
-        Tokens::from_grid(embeddings, grid)
-    }
-
-    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let embeddings = self.folded().project(images, Some(cells.clone()), &grid);
-        Tokens::from_cells(embeddings, grid, cells)
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
+        let embeddings = self.folded().project(images, cells.clone(), &grid);
+        on_grid(embeddings, grid, cells)
     }
 }
 

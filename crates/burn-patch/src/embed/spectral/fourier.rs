@@ -7,14 +7,14 @@ use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::embed::linear::LinearPatchEmbed;
-use crate::embed::patch_embed::{PatchEmbed, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, expect_layout, on_grid, select};
 use crate::embed::spectral::bands::{FourierBand, HighBand};
 use crate::embed::spectral::fourier_basis::{fourier_basis, half_plane, radius};
 use crate::embed::spectral::global_filter::{GlobalFilter, GlobalFilterConfig};
 use crate::embed::spectral::spectrum::Spectrum;
 use crate::embed::spectral::transform::{Folded, projection};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
-use crate::ops::{gather_rows, patch_windows};
+use crate::ops::{Images, gather_rows, patch_windows};
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -200,7 +200,7 @@ impl FourierPatchEmbed {
     /// As [`forward`](PatchEmbed::forward).
     #[track_caller]
     pub fn features(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
+        let grid = expect_layout(self, images.dims());
         let windows = patch_windows(images, &grid);
         let bands = [Some(&self.band), self.high.as_ref().map(|high| &high.band)];
         let features = bands.into_iter().flatten();
@@ -231,15 +231,11 @@ impl FourierPatchEmbed {
     }
 
     /// The tokens before the global filter.
-    fn embed(
-        &self,
-        images: Tensor<4>,
-        cells: Option<Tensor<2, Int>>,
-        grid: &PatchGrid,
-    ) -> Tensor<3> {
+    fn embed(&self, images: Images, cells: Option<Tensor<2, Int>>, grid: &PatchGrid) -> Tensor<3> {
         if self.spectrum == Spectrum::RealImaginary {
             return self.folded().project(images, cells, grid);
         }
+        let images = images.into_floats(self.band.proj.weight.val().dtype());
         let windows = patch_windows(images, grid);
         let windows = match cells {
             Some(cells) => gather_rows(windows, cells),
@@ -277,23 +273,14 @@ impl PatchEmbed for FourierPatchEmbed {
         }
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let tokens = self.embed(images, None, &grid);
-        let tokens = match &self.filter {
-            Some(filter) => tokens.clone() + filter.forward(tokens),
-            None => tokens,
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
+        let Some(filter) = &self.filter else {
+            return on_grid(self.embed(images, cells.clone(), &grid), grid, cells);
         };
-        Tokens::from_grid(tokens, grid)
-    }
-
-    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
-        if self.filter.is_some() {
-            return self.forward(images).select(cells);
-        }
-        let grid = expect_layout(self, &images);
-        let embeddings = self.embed(images, Some(cells.clone()), &grid);
-        Tokens::from_cells(embeddings, grid, cells)
+        let tokens = self.embed(images, None, &grid);
+        let tokens = tokens.clone() + filter.forward(tokens);
+        select(Tokens::from_grid(tokens, grid), cells)
     }
 }
 

@@ -6,9 +6,9 @@ use burn::tensor::{Device, Tensor};
 
 use crate::Error;
 use crate::embed::spectral::fourier_basis::{fourier_basis, half_plane, inverse_fourier_basis};
-use crate::embed::spectral::transform::at_least_single;
 use crate::grid::nonzero;
 use crate::layers::linear::NORMAL;
+use crate::ops::at_least_single;
 use crate::or_panic::OrPanic;
 
 /// Configuration of [`GlobalFilter`].

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::embed::spectral::transform::at_least_single;
+use crate::ops::at_least_single;
 
 /// How a complex coefficient `a + bi` becomes numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]

@@ -7,13 +7,13 @@
 
 use burn::module::Param;
 use burn::nn::Linear;
-use burn::tensor::{DType, Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use crate::embed::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use crate::embed::spectral::statistics::FeatureStatistics;
 use crate::grid::PatchGrid;
 use crate::layers::linear::{PYTORCH, linear};
-use crate::ops::{self, patch_windows, project_cells, project_patches};
+use crate::ops::{self, Images, at_least_single, patch_windows, project_pixels};
 
 /// A projection of pixels: weight `[dim, channels, kh, kw]` and bias `[dim]`.
 pub(crate) struct Folded {
@@ -53,26 +53,15 @@ pub(crate) fn fold(
     }
 }
 
-/// The type to compute in where half precision would lose too much.
-pub(crate) fn at_least_single(dtype: DType) -> DType {
-    match dtype {
-        DType::F64 => DType::F64,
-        _ => DType::F32,
-    }
-}
-
 impl Folded {
     /// Projects the windows of `grid`: all, or those at `cells` alone.
     pub(crate) fn project(
         self,
-        images: Tensor<4>,
+        images: Images,
         cells: Option<Tensor<2, Int>>,
         grid: &PatchGrid,
     ) -> Tensor<3> {
-        match cells {
-            None => project_patches(images, self.weight, self.bias, grid),
-            Some(cells) => project_cells(images, self.weight, self.bias, cells, grid),
-        }
+        project_pixels(images, self.weight, self.bias, None, cells, grid)
     }
 
     /// The patch embedding with these parameters.

@@ -7,10 +7,11 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::embed::linear::LinearPatchEmbed;
-use crate::embed::patch_embed::{PatchEmbed, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, expect_layout, on_grid};
 use crate::embed::spectral::transform::{Folded, features, fold, projection};
 use crate::embed::spectral::wavelet_basis::{Surround, Wavelet, wavelet_basis};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::ops::Images;
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -169,9 +170,12 @@ impl WaveletPatchEmbed {
     /// As [`forward`](PatchEmbed::forward).
     #[track_caller]
     pub fn features(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let (images, windows) = self.continued(images);
-        Tokens::from_grid(features(images, &self.basis, &windows), grid)
+        let grid = expect_layout(self, images.dims());
+        let windows = self.windows(grid.size);
+        Tokens::from_grid(
+            features(self.continued(images), &self.basis, &windows),
+            grid,
+        )
     }
 
     /// The linear patch embedding that gives the same tokens; none where windows reach beyond their cells.
@@ -188,22 +192,19 @@ impl WaveletPatchEmbed {
         )
     }
 
-    /// The images continued periodically, and the windows over them.
-    fn continued(&self, images: Tensor<4>) -> (Tensor<4>, PatchGrid) {
-        let [_, _, height, width] = images.dims();
-        let images = wrap(wrap(images, 2, self.reach), 3, self.reach);
-        let window = Window {
-            kernel: self.patch.map(|side| side + 2 * self.reach),
-            ..Window::patch(self.patch, Remainder::Reject)
-        };
-        let size = [height, width].map(|side| side + 2 * self.reach);
-        let windows = window.layout(size).or_panic();
-        (images, windows)
+    /// The images continued periodically.
+    fn continued(&self, images: Tensor<4>) -> Tensor<4> {
+        wrap(wrap(images, 2, self.reach), 3, self.reach)
     }
 
-    fn embed(&self, images: Tensor<4>, cells: Option<Tensor<2, Int>>) -> Tensor<3> {
-        let (images, windows) = self.continued(images);
-        self.folded().project(images, cells, &windows)
+    /// The windows over continued images of `size`.
+    fn windows(&self, size: [usize; 2]) -> PatchGrid {
+        let beyond = 2 * self.reach;
+        let window = Window {
+            kernel: self.patch.map(|side| side + beyond),
+            ..Window::patch(self.patch, Remainder::Reject)
+        };
+        window.layout(size.map(|side| side + beyond)).or_panic()
     }
 }
 
@@ -241,15 +242,17 @@ impl PatchEmbed for WaveletPatchEmbed {
         Window::symmetric(kernel, self.patch, [self.reach; 2]).layout(size)
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        Tokens::from_grid(self.embed(images, None), grid)
-    }
-
-    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let embeddings = self.embed(images, Some(cells.clone()));
-        Tokens::from_cells(embeddings, grid, cells)
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
+        let folded = self.folded();
+        let images = match self.reach {
+            0 => images,
+            _ => self
+                .continued(images.into_floats(folded.weight.dtype()))
+                .into(),
+        };
+        let embeddings = folded.project(images, cells.clone(), &self.windows(grid.size));
+        on_grid(embeddings, grid, cells)
     }
 }
 

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::embed::parts::halvings::halvings;
 use crate::embed::parts::projection::to_map;
-use crate::embed::patch_embed::{PatchEmbed, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, expect_layout, on_grid};
 use crate::embed::t2t::block::{T2tBlock, T2tBlockKind};
 use crate::grid::{PatchGrid, Window, nonzero};
 use crate::layers::linear::{NORMAL, apply, linear};
-use crate::ops::{gather_rows, patch_windows};
+use crate::ops::{Images, gather_rows, patch_windows};
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -273,15 +273,14 @@ impl PatchEmbed for T2tPatchEmbed {
             .try_fold(first.layout(size)?, |grid, window| grid.then(window))
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        Tokens::from_grid(apply(&self.project, self.windows(images)), grid)
-    }
-
-    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let windows = gather_rows(self.windows(images), cells.clone());
-        Tokens::from_cells(apply(&self.project, windows), grid, cells)
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
+        let windows = self.windows(images.into_floats(self.project.weight.val().dtype()));
+        let windows = match &cells {
+            Some(cells) => gather_rows(windows, cells.clone()),
+            None => windows,
+        };
+        on_grid(apply(&self.project, windows), grid, cells)
     }
 }
 

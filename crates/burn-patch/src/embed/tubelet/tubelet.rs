@@ -8,11 +8,11 @@ use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::embed::parts::patch_norm::{PatchNorm, normed};
-use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout};
+use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout, on_grid};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::PYTORCH;
-use crate::ops::{project_cells, project_patches};
+use crate::ops::{Images, project_cells, project_patches, project_pixels};
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -273,17 +273,11 @@ impl PatchEmbed for TubeletPatchEmbed {
         self.window().layout(size)
     }
 
-    fn forward(&self, images: Tensor<4>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let embeddings = project_patches(images, self.image_weight(), self.bias(), &grid);
-        Tokens::from_grid(self.finish(embeddings), grid)
-    }
-
-    fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
-        let grid = expect_layout(self, &images);
-        let weight = self.image_weight();
-        let embeddings = project_cells(images, weight, self.bias(), cells.clone(), &grid);
-        Tokens::from_cells(self.finish(embeddings), grid, cells)
+    fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
+        let grid = expect_layout(self, images.dims());
+        let (weight, bias) = (self.image_weight(), self.bias());
+        let embeddings = project_pixels(images, weight, bias, None, cells.clone(), &grid);
+        on_grid(self.finish(embeddings), grid, cells)
     }
 }
 

@@ -19,8 +19,8 @@ pub enum PixelOrder {
 
 /// Images to embed: numbers, or the bytes that a decoder gives.
 ///
-/// Bytes are an integer tensor. Where the backend has 8-bit integers (`DType::U8`), they are a quarter of the
-/// memory of `f32`; other integers work everywhere.
+/// Bytes are an integer tensor; [`byte_tensor`](crate::ops::byte_tensor) makes it on any device. Where the backend has
+/// 8-bit integers (`DType::U8`), they are a quarter of the memory of `f32`; other integers work everywhere.
 #[derive(Debug, Clone)]
 pub enum Images {
     /// `[batch, channels, height, width]`.
@@ -74,17 +74,13 @@ impl Images {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::byte_tensor;
     use burn::tensor::{Device, TensorData};
 
     #[test]
     fn bytes_of_both_orders_become_the_same_numbers() {
         let device = Device::flex();
-        let bytes = |values: [u8; 6], shape: [usize; 4]| {
-            Tensor::<4, Int>::from_data(
-                TensorData::new(values.to_vec(), shape),
-                (&device, DType::U8),
-            )
-        };
+        let bytes = |values: [u8; 6], shape| byte_tensor(values.to_vec(), shape, &device);
         let first = Images::Bytes(
             bytes([1, 2, 3, 250, 5, 6], [1, 3, 1, 2]),
             PixelOrder::ChannelsFirst,
