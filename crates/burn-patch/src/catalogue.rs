@@ -71,7 +71,7 @@ macro_rules! catalogue {
             /// With the text of [`try_init`](Self::try_init)'s error.
             #[track_caller]
             pub fn init(&self, $($init_arg: $init_type,)* device: &burn::tensor::Device) -> $any {
-                self.try_init($($init_arg,)* device).unwrap_or_else(|error| panic!("{error}"))
+                $crate::or_panic::OrPanic::or_panic(self.try_init($($init_arg,)* device))
             }
         }
 

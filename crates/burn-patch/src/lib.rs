@@ -29,10 +29,13 @@ pub mod tokens;
 
 mod error;
 mod noise;
+mod or_panic;
 
 pub use catalogue::CatalogueEntry;
 pub use error::Error;
 pub use noise::{Noise, uniform_noise};
+#[doc(hidden)]
+pub use or_panic::OrPanic;
 pub use tokens::Tokens;
 
 /// Compiles the README's example.

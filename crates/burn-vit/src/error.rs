@@ -1,10 +1,12 @@
 //! The one error type of this crate.
 
+use burn_patch::reduce::Sees;
+
 /// Why a model cannot be built or fed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A patch embedding, position or mask refuses.
+    /// A patch embedding, position, reducer or mask refuses.
     #[error(transparent)]
     Patch(#[from] burn_patch::Error),
     /// Heads that do not divide the width.
@@ -15,27 +17,18 @@ pub enum Error {
         /// Heads asked for.
         heads: usize,
     },
-    /// A rate outside `[0, 1)`.
-    #[error("expected {what} in [0, 1), got {got}")]
-    Rate {
-        /// Which rate.
-        what: &'static str,
-        /// Its value.
-        got: f64,
-    },
     /// A class token is pooled but there is none.
-    #[error(
-        "pooling by class token needs a class token; expected ClassToken::Learned, got ClassToken::Absent"
-    )]
+    #[error("pooling by class token needs one; expected a prefix with a class token, got none")]
     NoClassToken,
     /// A patch of one value has no variance to normalise by.
     #[error("normalised targets need at least 2 values per patch, got 1; use Target::Pixels")]
     SingleValue,
     /// Tokens that have no cell of their own to be masked and predicted.
-    #[error(
-        "reconstruction needs an embedding with one token per grid cell, got one whose tokens lie off the grid"
-    )]
-    OffGrid,
+    #[error("reconstruction needs one token per grid cell, got {got}")]
+    NotRestorable {
+        /// What has none.
+        got: &'static str,
+    },
     /// Overlapping windows whose steps do not tile the image, so a decoder has no patches to predict.
     #[error(
         "reconstruction needs steps that tile the image: expected {expected:?} px, got an image of {got:?} px"
@@ -57,30 +50,87 @@ pub enum Error {
         /// The image size.
         got: [usize; 2],
     },
-    /// A reducer behind the last block.
-    #[error("expected a reducer before one of {depth} blocks, counted from 0, got block {got}")]
+    /// A reducer in a block that is not there.
+    #[error("expected a reducer in one of {depth} blocks, counted from 0, got block {got}")]
     ReduceBlock {
         /// Number of blocks.
         depth: usize,
         /// The block asked for.
         got: usize,
     },
-    /// A reducer that takes or gives tokens of another width than the blocks'.
-    #[error("expected a reducer that takes and gives tokens of width {dim}, got {got:?}")]
-    ReduceWidth {
-        /// Width of the tokens.
-        dim: usize,
-        /// What the reducer takes and gives.
-        got: [usize; 2],
+    /// Two reducers behind the attention of one block.
+    #[error("expected one reducer behind the attention of block {block}, got several")]
+    ReduceTwice {
+        /// The block.
+        block: usize,
     },
-    /// A reducer that needs the grid over an embedding whose tokens lie off it.
+    /// A reducer that must see something of the attention, before a block.
     #[error(
-        "this reducer needs an embedding with one token per grid cell, got one whose tokens lie off the grid"
+        "this reducer sees {sees:?}; expected it behind a block's attention, got it before a block"
     )]
-    ReduceOffGrid,
-    /// An encoder that reduces its tokens, which leaves nothing to restore.
-    #[error(
-        "reconstruction needs an encoder that keeps every visible token, got one with a reducer"
-    )]
-    ReducedEncoder,
+    ReduceSees {
+        /// What it sees.
+        sees: Sees,
+    },
+    /// A reducer that gives tokens of another width than the blocks'.
+    #[error("expected a reducer that gives tokens of width {expected}, got {got}")]
+    ReducedWidth {
+        /// Width of the tokens.
+        expected: usize,
+        /// Width that the reducer gives.
+        got: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{EncoderConfig, MaeConfig, VitConfig};
+    use burn::tensor::{Device, Tensor};
+    use burn_patch::embed::LinearPatchEmbedConfig;
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+    use std::sync::Once;
+
+    thread_local!(static LINE: Cell<u32> = const { Cell::new(0) });
+
+    /// Runs what must panic: the line in this file, 0 if it is in another, and the text.
+    fn panic_of<T>(run: impl FnOnce() -> T) -> (u32, String) {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let before = take_hook();
+            set_hook(Box::new(move |info| {
+                let place = info.location().filter(|place| place.file() == file!());
+                LINE.set(place.map_or(0, |place| place.line()));
+                before(info);
+            }));
+        });
+        let caught = catch_unwind(AssertUnwindSafe(|| drop(run())));
+        let payload = caught.expect_err("a panic");
+        let text = payload.downcast_ref::<String>();
+        (LINE.get(), text.expect("a formatted text").clone())
+    }
+
+    #[test]
+    fn models_panic_with_the_errors_text_at_the_callers_line() {
+        let device = Device::flex();
+        let embed = || LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+        let vit = |height| VitConfig::new([height, 8], EncoderConfig::new(1, 2));
+        let error = vit(9).try_init(embed(), &device).unwrap_err().to_string();
+        let got = panic_of(|| vit(9).init(embed(), &device));
+        assert_eq!(got, (line!() - 1, error.clone()));
+        let got = panic_of(|| MaeConfig::new(vit(9), 8, 1, 2).init(embed(), &device));
+        assert_eq!(got, (line!() - 1, error.clone()));
+
+        let images = || Tensor::<4>::zeros([1, 1, 9, 8], &device);
+        let model = vit(8).init(embed(), &device);
+        let got = panic_of(|| model.forward(images()));
+        assert_eq!(got, (line!() - 1, error.clone()));
+        let got = panic_of(|| model.forward(images().slice_dim(2, ..4)).dims());
+        assert_eq!(got.0, line!() - 1);
+        let model = MaeConfig::new(vit(8), 8, 1, 2).init(embed(), &device);
+        let got = panic_of(|| model.forward(images(), &[0.0; 4]));
+        assert_eq!(got, (line!() - 1, error.clone()));
+        let got = panic_of(|| model.target(images()));
+        assert_eq!(got.0, line!() - 1);
+    }
 }

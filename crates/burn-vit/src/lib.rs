@@ -3,11 +3,13 @@
 //! ```
 //! use burn::tensor::{Device, Tensor};
 //! use burn_patch::embed::LinearPatchEmbedConfig;
-//! use burn_vit::VitConfig;
+//! use burn_vit::{EncoderConfig, HeadConfig, VitConfig};
 //!
 //! let device = Device::flex();
 //! let embed = LinearPatchEmbedConfig::new([4, 4], 1, 64).init(&device);
-//! let vit = VitConfig::new([28, 28], 4, 4).with_classes(Some(10)).init(embed, &device);
+//! let vit = VitConfig::new([28, 28], EncoderConfig::new(4, 4))
+//!     .with_head(HeadConfig::classes(10))
+//!     .init(embed, &device);
 //! let logits = vit.forward(Tensor::zeros([2, 1, 28, 28], &device));
 //! assert_eq!(logits.dims(), [2, 10]);
 //! ```
@@ -15,10 +17,21 @@
 
 pub mod layers;
 
+mod encoder;
 mod error;
+mod head;
 mod mae;
+mod prefix;
+mod reduce_at;
+mod setters;
 mod vit;
+mod vit_config;
 
+pub use encoder::{Encoded, Encoder, EncoderConfig, EncoderInput, EncoderLayout};
 pub use error::Error;
+pub use head::{AttentionPool, AttentionPoolConfig, Head, HeadConfig, Pooling};
 pub use mae::{Mae, MaeConfig, MaeOutput, ReconstructedPatches, Target};
-pub use vit::{ClassToken, Pooling, Position, ReduceAt, Vit, VitConfig};
+pub use prefix::{Prefix, PrefixConfig};
+pub use reduce_at::{ReduceAt, Stage};
+pub use vit::{Vit, VitLayout};
+pub use vit_config::VitConfig;

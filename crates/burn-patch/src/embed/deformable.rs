@@ -15,6 +15,7 @@ use crate::grid::{PatchGrid, nonzero};
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{NORMAL, apply, linear};
 use crate::ops::{gather_rows, gelu};
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Stages of DPT-Tiny, -Small and -Medium that embed deformably, each over the feature map of the one before.
@@ -174,9 +175,9 @@ impl DeformablePatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> DeformablePatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 

@@ -14,6 +14,7 @@ use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::PYTORCH;
 use crate::ops::{Images, PixelOrder};
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Configuration of [`LinearPatchEmbed`].
@@ -116,9 +117,9 @@ impl LinearPatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> LinearPatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -153,6 +154,7 @@ impl LinearPatchEmbed {
         })
     }
 
+    #[track_caller]
     fn embed(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
         let grid = expect_layout_of(self, images.dims());
         let embeddings =

@@ -15,6 +15,7 @@ use crate::grid::{PatchGrid, Window, nonzero};
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::{PYTORCH, apply, linear};
 use crate::ops::{Images, PixelOrder};
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Published overlapping embeddings: kernel, stride and padding of a stage.
@@ -172,9 +173,9 @@ impl OverlapPatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> OverlapPatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -209,6 +210,7 @@ impl OverlapPatchEmbed {
         })
     }
 
+    #[track_caller]
     fn embed(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
         let grid = expect_layout_of(self, images.dims());
         let embeddings =

@@ -5,6 +5,7 @@ use burn::tensor::{Int, Tensor};
 
 use crate::grid::PatchGrid;
 use crate::ops::{Images, PixelOrder};
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// A module that turns images `[batch, channels, height, width]` into tokens. It adds no positions.
@@ -44,6 +45,7 @@ pub trait PatchEmbed: Module + ModuleDisplay {
     /// # Panics
     ///
     /// With the text of [`layout`](Self::layout)'s error, or if the channels differ.
+    #[track_caller]
     fn forward(&self, images: Tensor<4>) -> Tokens;
 
     /// Embeds what a decoder gives: bytes, or other integers, in `order`. They are taken as the numbers that they
@@ -55,6 +57,7 @@ pub trait PatchEmbed: Module + ModuleDisplay {
     /// # Panics
     ///
     /// As [`forward`](Self::forward).
+    #[track_caller]
     fn forward_bytes(&self, bytes: Tensor<4, Int>, order: PixelOrder) -> Tokens {
         let device = bytes.device();
         let dtype = Tensor::<1>::empty([0], &device).dtype();
@@ -68,24 +71,27 @@ pub trait PatchEmbed: Module + ModuleDisplay {
     /// # Panics
     ///
     /// As [`forward`](Self::forward).
+    #[track_caller]
     fn forward_visible(&self, images: Tensor<4>, cells: Tensor<2, Int>) -> Tokens {
         self.forward(images).select(cells)
     }
 }
 
 /// The layout of `images`, or a panic with the error's text.
+#[track_caller]
 pub(crate) fn expect_layout(embed: &impl PatchEmbed, images: &Tensor<4>) -> PatchGrid {
     expect_layout_of(embed, images.dims())
 }
 
 /// The layout of images `[batch, channels, height, width]`, or a panic with the error's text.
+#[track_caller]
 pub(crate) fn expect_layout_of(
     embed: &impl PatchEmbed,
     [_, channels, height, width]: [usize; 4],
 ) -> PatchGrid {
     check_channels(embed.channels(), channels)
         .and_then(|()| embed.layout([height, width]))
-        .unwrap_or_else(|error| panic!("{error}"))
+        .or_panic()
 }
 
 pub(crate) fn check_channels(expected: usize, got: usize) -> Result<(), Error> {

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use crate::embed::patch_embed::check_channels;
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::ops::project_patches;
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Configuration of [`SignalPatchEmbed`].
@@ -94,9 +95,9 @@ impl SignalPatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> SignalPatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -125,11 +126,12 @@ impl SignalPatchEmbed {
     /// # Panics
     ///
     /// With the text of [`layout`](Self::layout)'s error, or if the channels differ.
+    #[track_caller]
     pub fn forward(&self, signals: Tensor<3>) -> Tokens {
         let [_, channels, length] = signals.dims();
         let grid = check_channels(self.channels(), channels)
             .and_then(|()| self.layout(length))
-            .unwrap_or_else(|error| panic!("{error}"));
+            .or_panic();
         let weight = self.proj.weight.val().unsqueeze_dim(2);
         let bias = self.proj.bias.as_ref().map(|bias| bias.val());
         let embeddings = project_patches(signals.unsqueeze_dim(2), weight, bias, &grid);

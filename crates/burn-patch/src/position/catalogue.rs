@@ -41,3 +41,10 @@ catalogue! {
     "sincos" => sincos: SinCos(SinCosPositionConfig, SinCosPosition),
         "fixed sines and cosines of row and column (MAE, SimpleViT, timm)";
 }
+
+impl Default for AnyPositionConfig {
+    /// A trained table, with a row for each prefix token.
+    fn default() -> Self {
+        Self::Learned(LearnedPositionConfig::new())
+    }
+}

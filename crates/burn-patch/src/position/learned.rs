@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::grid::nonzero;
 use crate::ops::gather_rows;
+use crate::or_panic::OrPanic;
 use crate::position::add::add;
 use crate::position::place::interpolate;
 use crate::position::position::Position;
@@ -89,8 +90,7 @@ impl LearnedPositionConfig {
     /// With the text of [`try_init`](Self::try_init)'s error.
     #[track_caller]
     pub fn init(&self, site: &Site, device: &Device) -> LearnedPosition {
-        self.try_init(site, device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(site, device).or_panic()
     }
 }
 
@@ -132,7 +132,7 @@ impl Position for LearnedPosition {
             return tokens;
         }
         self.check(tokens.layout(), tokens.places().kind(), tokens.prefix())
-            .unwrap_or_else(|error| panic!("{error}"));
+            .or_panic();
         let table = self.pos_embed.val();
         assert_eq!(
             tokens.dim(),

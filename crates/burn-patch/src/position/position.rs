@@ -22,6 +22,7 @@ pub trait Position: Module {
     /// # Panics
     ///
     /// With the text of [`check`](Self::check)'s error.
+    #[track_caller]
     fn add(&self, tokens: Tokens, before_block: usize) -> Tokens {
         let _ = before_block;
         tokens
@@ -32,6 +33,7 @@ pub trait Position: Module {
     /// # Panics
     ///
     /// With the text of [`check`](Self::check)'s error, or if `noise` has too few values for an encoding that draws.
+    #[track_caller]
     fn attend(&self, tokens: &Tokens, block: usize, noise: &mut Noise<'_>) -> Attend {
         let _ = (tokens, block, noise);
         Attend::default()

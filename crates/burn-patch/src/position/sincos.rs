@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::grid::nonzero;
 use crate::ops::gather_rows;
+use crate::or_panic::OrPanic;
 use crate::position::add::add;
 use crate::position::position::Position;
 use crate::position::site::Site;
@@ -97,8 +98,7 @@ impl SinCosPositionConfig {
     /// With the text of [`try_init`](Self::try_init)'s error.
     #[track_caller]
     pub fn init(&self, site: &Site, device: &Device) -> SinCosPosition {
-        self.try_init(site, device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(site, device).or_panic()
     }
 }
 
@@ -119,7 +119,7 @@ impl Position for SinCosPosition {
             return tokens;
         }
         self.check(tokens.layout(), tokens.places().kind(), tokens.prefix())
-            .unwrap_or_else(|error| panic!("{error}"));
+            .or_panic();
         let [_, _, dim] = self.table.dims();
         assert_eq!(
             tokens.dim(),
@@ -147,8 +147,7 @@ impl SinCosPosition {
             return self.table.clone();
         }
         let [_, _, dim] = self.table.dims();
-        table_tensor(grid, dim, self.dialect, &self.table.device())
-            .unwrap_or_else(|error| panic!("{error}"))
+        table_tensor(grid, dim, self.dialect, &self.table.device()).or_panic()
     }
 }
 

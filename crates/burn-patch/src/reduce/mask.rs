@@ -6,6 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::grid::PatchGrid;
 use crate::grid::nonzero;
+use crate::or_panic::OrPanic;
 use crate::reduce::reduce::{Reduce, Reduced, Seen};
 use crate::tokens::{PlaceKind, Restore};
 use crate::{Error, Noise, Tokens};
@@ -78,8 +79,7 @@ impl RandomMaskConfig {
     /// With the text of [`try_init`](Self::try_init)'s error.
     #[track_caller]
     pub fn init(&self, device: &Device) -> RandomMask {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -103,7 +103,7 @@ impl RandomMask {
     /// With the text of [`try_new`](Self::try_new)'s error.
     #[track_caller]
     pub fn new(ratio: f64) -> Self {
-        Self::try_new(ratio).unwrap_or_else(|error| panic!("{error}"))
+        Self::try_new(ratio).or_panic()
     }
 
     /// How many of `tokens` stay visible, `max(1, ⌊tokens·(1 − ratio)⌋)`.
@@ -143,7 +143,7 @@ impl RandomMask {
         let device = tokens.embeddings().device();
         let (keep, owner) = self
             .draw(tokens.batch(), tokens.tokens(), noise, &device)
-            .unwrap_or_else(|error| panic!("{error}"));
+            .or_panic();
         let restore = Restore::new(owner, &tokens);
         (tokens.select(keep), restore)
     }
@@ -198,9 +198,7 @@ impl Reduce for RandomMask {
 
     fn reduce(&self, tokens: Tokens, _: Seen, _: usize, noise: &mut Noise<'_>) -> Reduced {
         let count = self.noise(tokens.batch(), tokens.tokens());
-        let noise = noise
-            .take("a random mask", count)
-            .unwrap_or_else(|error| panic!("{error}"));
+        let noise = noise.take("a random mask", count).or_panic();
         let (tokens, restore) = self.apply(tokens, &noise);
         Reduced {
             restore: Some(restore),

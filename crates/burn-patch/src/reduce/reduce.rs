@@ -95,5 +95,6 @@ pub trait Reduce: Module {
     ///
     /// With the text of an error of the methods above, if `seen` is not what it [sees](Self::sees), or if `noise` has
     /// too few values.
+    #[track_caller]
     fn reduce(&self, tokens: Tokens, seen: Seen, block: usize, noise: &mut Noise<'_>) -> Reduced;
 }

@@ -1,13 +1,18 @@
-//! The transformer block: attention and a perceptron, each on a residual branch.
+//! A transformer block.
 
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Initializer;
-use burn::tensor::{Bool, Device, Tensor};
-use burn_patch::layers::{LayerNorm, LayerNormConfig, Mlp, MlpConfig};
+use burn::tensor::{Device, Tensor};
+use burn_patch::layers::{LayerNorm, LayerNormConfig, Mlp, MlpConfig, XAVIER};
+use burn_patch::reduce::{AnyReduce, Reduce, Reduced, Sees};
+use burn_patch::tokens::Attend;
+use burn_patch::{Noise, Tokens};
 
-use super::{Attention, AttentionConfig, DropPath, DropPathConfig, LayerScale, LayerScaleConfig};
 use crate::Error;
+use crate::layers::attention::{Attention, AttentionConfig};
+use crate::layers::drop_path::{DropPath, DropPathConfig};
+use crate::layers::layer_scale::{LayerScale, LayerScaleConfig};
 
 /// Configuration of [`Block`].
 #[derive(Config, Debug)]
@@ -28,7 +33,7 @@ pub struct BlockConfig {
     #[config(default = 1e-6)]
     pub epsilon: f64,
     /// Initialiser of the linear weights.
-    #[config(default = "Initializer::XavierUniform { gain: 1.0 }")]
+    #[config(default = "XAVIER")]
     pub initializer: Initializer,
 }
 
@@ -39,11 +44,25 @@ pub struct BlockConfig {
 ///
 /// # Shapes
 ///
-/// - tokens `[batch, tokens, dim]`, the same out
+/// - input and output: tokens of width `dim`; as many, unless a reducer stands between attention and MLP
 ///
 /// # Equation
 ///
-/// `x ← x + drop(γ₁·attn(norm1(x)))`, `x ← x + drop(γ₂·mlp(norm2(x)))`
+/// `x ← x + drop(γ₁·attn(norm1(x)))`, `x ← reduce(x)`, `x ← x + drop(γ₂·mlp(norm2(x)))`
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
+/// use burn_patch::tokens::Attend;
+/// use burn_vit::layers::BlockConfig;
+///
+/// let device = Device::flex();
+/// let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+/// let block = BlockConfig::new(8, 2).try_init(&device).unwrap();
+/// let tokens = embed.forward(Tensor::zeros([1, 1, 8, 8], &device));
+/// let (tokens, _) = block.forward(tokens, &Attend::default(), None);
+/// assert_eq!(tokens.embeddings().dims(), [1, 4, 8]);
+/// ```
 #[derive(Module, Debug)]
 pub struct Block {
     /// Before attention.
@@ -61,12 +80,22 @@ pub struct Block {
     drop_path: DropPath,
 }
 
+/// A reducer between the attention and the MLP of a block.
+pub struct Inner<'a, 'noise> {
+    /// The reducer.
+    pub reduce: &'a AnyReduce,
+    /// The block's index.
+    pub block: usize,
+    /// What it draws from.
+    pub noise: &'a mut Noise<'noise>,
+}
+
 impl BlockConfig {
     /// Builds the module.
     ///
     /// # Errors
     ///
-    /// [`Error::Heads`] and [`Error::Rate`].
+    /// [`Error::Heads`], and [`Error::Patch`] for a rate outside `[0, 1)`.
     pub fn try_init(&self, device: &Device) -> Result<Block, Error> {
         let norm = || {
             LayerNormConfig::new(self.dim)
@@ -74,11 +103,8 @@ impl BlockConfig {
                 .init(device)
         };
         let scale = || {
-            self.layer_scale.map(|value| {
-                LayerScaleConfig::new(self.dim)
-                    .with_value(value)
-                    .init(device)
-            })
+            let config = |value| LayerScaleConfig::new(self.dim).with_value(value);
+            self.layer_scale.map(|value| config(value).init(device))
         };
         let hidden = (self.dim as f64 * self.mlp_ratio) as usize;
         Ok(Block {
@@ -108,12 +134,40 @@ impl Block {
         Ok(())
     }
 
-    /// Runs the block. `valid` (`[batch, tokens]`) marks the tokens that others may look at.
-    pub fn forward(&self, tokens: Tensor<3>, valid: Option<Tensor<2, Bool>>) -> Tensor<3> {
-        let branch = self.attn.forward(self.norm1.forward(tokens.clone()), valid);
-        let tokens = tokens + self.drop_path.forward(scaled(&self.ls1, branch));
-        let branch = self.mlp.forward(self.norm2.forward(tokens.clone()));
-        tokens + self.drop_path.forward(scaled(&self.ls2, branch))
+    /// Runs the block, with a reducer in it if there is one; what that gave besides tokens comes second.
+    ///
+    /// # Panics
+    ///
+    /// If what [`Attend`] holds does not fit the tokens, or those of the reducer.
+    pub fn forward(
+        &self,
+        tokens: Tokens,
+        attend: &Attend,
+        inner: Option<Inner<'_, '_>>,
+    ) -> (Tokens, Option<Reduced>) {
+        let sees = inner
+            .as_ref()
+            .map_or(Sees::Tokens, |inner| inner.reduce.sees());
+        let (reach, prefix) = (tokens.reach_with_prefix(), tokens.prefix());
+        let normal = self.norm1.forward(tokens.embeddings());
+        let (branch, seen) = self.attn.forward_seen(normal, attend, reach, sees, prefix);
+        let tokens = tokens.map(|x| x + self.drop_path.forward(scaled(&self.ls1, branch)));
+        let (tokens, reduced) = match inner {
+            None => (tokens, None),
+            Some(Inner {
+                reduce,
+                block,
+                noise,
+            }) => {
+                let reduced = reduce.reduce(tokens, seen, block, noise);
+                (reduced.tokens.clone(), Some(reduced))
+            }
+        };
+        let tokens = tokens.map(|x| {
+            let branch = self.mlp.forward(self.norm2.forward(x.clone()));
+            x + self.drop_path.forward(scaled(&self.ls2, branch))
+        });
+        (tokens, reduced)
     }
 }
 

@@ -50,13 +50,14 @@ impl DropPathConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::Rate`] outside `[0, 1)`.
+    /// [`Error::Patch`] with a range outside `[0, 1)`.
     pub fn try_init(&self) -> Result<DropPath, Error> {
         if !(0.0..1.0).contains(&self.rate) {
-            return Err(Error::Rate {
+            return Err(Error::Patch(burn_patch::Error::Range {
                 what: "drop path rate",
+                expected: "a rate in [0, 1)".into(),
                 got: self.rate,
-            });
+            }));
         }
         Ok(DropPath {
             rate: self.rate,
@@ -120,7 +121,7 @@ mod tests {
     fn a_rate_of_one_is_an_error() {
         assert!(matches!(
             DropPathConfig::new(1.0).try_init(),
-            Err(Error::Rate { .. })
+            Err(Error::Patch(burn_patch::Error::Range { .. }))
         ));
     }
 }

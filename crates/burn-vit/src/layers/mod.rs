@@ -5,7 +5,8 @@ mod block;
 mod drop_path;
 mod layer_scale;
 
+pub(crate) use attention::check_heads;
 pub use attention::{Attention, AttentionConfig};
-pub use block::{Block, BlockConfig};
+pub use block::{Block, BlockConfig, Inner};
 pub use drop_path::{DropPath, DropPathConfig};
 pub use layer_scale::{LayerScale, LayerScaleConfig};

@@ -19,6 +19,7 @@ use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window};
 use crate::layers::mlp::Mlp;
 use crate::ops::gather_rows;
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Below every score.
@@ -114,13 +115,12 @@ impl GatedPatchEmbed {
     /// # Panics
     ///
     /// As [`forward`](PatchEmbed::forward), and if the map is not of the images' size or the router takes none.
+    #[track_caller]
     pub fn forward_with_saliency(&self, images: Tensor<4>, saliency: Tensor<4>) -> Tokens {
         expect_layout(self, &images);
-        let regions = self
-            .regions(&images)
-            .unwrap_or_else(|error| panic!("{error}"));
+        let regions = self.regions(&images).or_panic();
         let logits = self.logits(&images, Some(saliency), &regions);
-        let logits = logits.unwrap_or_else(|error| panic!("{error}"));
+        let logits = logits.or_panic();
         self.embed(images, &regions, logits)
     }
 
@@ -154,11 +154,10 @@ impl GatedPatchEmbed {
     /// # Panics
     ///
     /// As [`forward`](PatchEmbed::forward), and if the routing is of other images.
+    #[track_caller]
     pub fn forward_routed(&self, images: Tensor<4>, routing: &Routing) -> RoutedTokens {
         let grid = expect_layout(self, &images);
-        let regions = self
-            .regions(&images)
-            .unwrap_or_else(|error| panic!("{error}"));
+        let regions = self.regions(&images).or_panic();
         let ([batch, ..], device) = (images.dims(), images.device());
         let sizes = self.heads.len();
         let shape = [batch, regions.count(), sizes];
@@ -218,7 +217,7 @@ impl GatedPatchEmbed {
         let small = area(padded(images.clone(), grid), blocks);
         let [_, _, height, width] = small.dims();
         let grid = Window::patch(least, Remainder::Reject).layout([height, width]);
-        let grid = grid.unwrap_or_else(|error| panic!("{error}"));
+        let grid = grid.or_panic();
         project(head, small, cells, &grid)
     }
 
@@ -384,11 +383,9 @@ impl PatchEmbed for GatedPatchEmbed {
 
     fn forward(&self, images: Tensor<4>) -> Tokens {
         expect_layout(self, &images);
-        let regions = self
-            .regions(&images)
-            .unwrap_or_else(|error| panic!("{error}"));
+        let regions = self.regions(&images).or_panic();
         let logits = self.logits(&images, None, &regions);
-        let logits = logits.unwrap_or_else(|error| panic!("{error}"));
+        let logits = logits.or_panic();
         self.embed(images, &regions, logits)
     }
 }

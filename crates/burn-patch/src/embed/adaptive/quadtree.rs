@@ -20,6 +20,7 @@ use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::{apply, linear};
 use crate::ops::gather_rows;
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Levels beyond which a patch is larger than any image.
@@ -229,9 +230,9 @@ impl QuadtreePatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> QuadtreePatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -242,6 +243,7 @@ impl QuadtreePatchEmbed {
     /// # Panics
     ///
     /// As [`forward`](PatchEmbed::forward), and if the map is not of the images' size.
+    #[track_caller]
     pub fn forward_with_saliency(&self, images: Tensor<4>, saliency: Tensor<4>) -> Tokens {
         let grid = expect_layout(self, &images);
         let [batch, _, height, width] = images.dims();
@@ -257,6 +259,7 @@ impl QuadtreePatchEmbed {
     /// # Panics
     ///
     /// As [`forward`](PatchEmbed::forward).
+    #[track_caller]
     pub fn scores(&self, images: Tensor<4>) -> Vec<Tensor<3>> {
         let grid = expect_layout(self, &images);
         let [batch, ..] = images.dims();
@@ -311,7 +314,7 @@ impl QuadtreePatchEmbed {
     fn leaves(&self, forest: &Forest, scores: &[Tensor<2>]) -> Leaves {
         let selection = &self.settings.selection;
         let splits = selection.splits(forest);
-        let splits = splits.unwrap_or_else(|error| panic!("{error}"));
+        let splits = splits.or_panic();
         let split = match selection {
             Selection::Threshold { thresholds, .. } => {
                 let levels = forest.splittable_levels().iter();
@@ -333,7 +336,7 @@ impl QuadtreePatchEmbed {
             };
             let [_, _, height, width] = shrunk.dims();
             let grid = grid.window.layout([height, width]);
-            let grid = grid.unwrap_or_else(|error| panic!("{error}"));
+            let grid = grid.or_panic();
             let tokens = project(&self.proj, shrunk, None, &grid);
             normed(&self.norm, tokens)
         });

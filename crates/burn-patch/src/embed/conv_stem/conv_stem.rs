@@ -13,6 +13,7 @@ use crate::embed::parts::projection::{project, to_tokens};
 use crate::embed::parts::steps::Steps;
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Configuration of [`ConvStemPatchEmbed`].
@@ -161,9 +162,9 @@ impl ConvStemPatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> ConvStemPatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -219,9 +220,7 @@ impl ConvStemPatchEmbed {
     fn projected(&self, images: Tensor<4>, cells: Option<Tensor<2, Int>>) -> Option<Tensor<3>> {
         let (map, proj, window) = self.before_projection(images)?;
         let [_, _, rows, cols] = map.dims();
-        let grid = window
-            .layout([rows, cols])
-            .unwrap_or_else(|error| panic!("{error}"));
+        let grid = window.layout([rows, cols]).or_panic();
         Some(project(proj, map, cells, &grid))
     }
 }

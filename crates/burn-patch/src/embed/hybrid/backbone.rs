@@ -27,5 +27,6 @@ pub trait Backbone: Module + ModuleDisplay {
     /// # Panics
     ///
     /// If [`layout`](Self::layout) has an error, or the channels differ.
+    #[track_caller]
     fn forward(&self, images: Tensor<4>) -> Tensor<4>;
 }

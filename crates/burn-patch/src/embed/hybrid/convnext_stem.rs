@@ -13,6 +13,7 @@ use crate::embed::parts::projection::{project, to_map};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::NORMAL;
+use crate::or_panic::OrPanic;
 
 /// Configuration of [`ConvNextStem`].
 #[derive(Config, Debug)]
@@ -92,9 +93,9 @@ impl ConvNextStemConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> ConvNextStem {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -113,9 +114,7 @@ impl Backbone for ConvNextStem {
 
     fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         let [batch, _, height, width] = images.dims();
-        let grid = self
-            .layout([height, width])
-            .unwrap_or_else(|error| panic!("{error}"));
+        let grid = self.layout([height, width]).or_panic();
         let tokens = self.norm.forward(project(&self.conv, images, None, &grid));
         to_map(tokens, [batch, self.dim(), grid.rows, grid.cols])
     }

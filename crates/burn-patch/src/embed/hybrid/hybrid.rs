@@ -15,6 +15,7 @@ use crate::embed::parts::projection::project;
 use crate::embed::parts::steps::Steps;
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Published hybrids, and one with a ConvNeXt stem.
@@ -215,9 +216,9 @@ impl HybridPatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> AnyHybridPatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -259,10 +260,7 @@ impl<B: Backbone> HybridPatchEmbed<B> {
 
     fn embed(&self, images: Tensor<4>, cells: Option<Tensor<2, Int>>) -> Tensor<3> {
         let [batch, _, height, width] = images.dims();
-        let expected = self
-            .backbone
-            .layout([height, width])
-            .unwrap_or_else(|error| panic!("{error}"));
+        let expected = self.backbone.layout([height, width]).or_panic();
         let features = self.backbone.forward(images);
         assert_eq!(
             features.dims(),
@@ -272,7 +270,7 @@ impl<B: Backbone> HybridPatchEmbed<B> {
         let grid = self
             .window()
             .layout([expected.rows, expected.cols])
-            .unwrap_or_else(|error| panic!("{error}"));
+            .or_panic();
         project(&self.proj, features, cells, &grid)
     }
 }

@@ -11,6 +11,7 @@ use crate::embed::hybrid::std_conv::WeightStandardization;
 use crate::embed::parts::conv_norm::check_epsilon;
 use crate::embed::parts::steps::Steps;
 use crate::grid::{PatchGrid, nonzero};
+use crate::or_panic::OrPanic;
 
 /// Configuration of [`ResNetV2`].
 #[derive(Config, Debug)]
@@ -147,9 +148,9 @@ impl ResNetV2Config {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> ResNetV2 {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::embed::parts::projection::to_map;
 use crate::grid::{Remainder, Window};
 use crate::ops::project_patches;
+use crate::or_panic::OrPanic;
 
 /// How a convolution's weight is standardised: mean 0 and variance 1 over each output channel's values.
 ///
@@ -77,7 +78,7 @@ pub(crate) fn std_convolve(
     let [batch, _, height, width] = map.dims();
     let grid = same_window(conv.kernel_size, conv.stride, [height, width])
         .layout([height, width])
-        .unwrap_or_else(|error| panic!("{error}"));
+        .or_panic();
     let weight = standardization.apply(conv.weight.val());
     let [dim, ..] = weight.dims();
     let tokens = project_patches(map, weight, None, &grid);

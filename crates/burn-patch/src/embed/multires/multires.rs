@@ -10,6 +10,7 @@ use crate::embed::parts::projection::project;
 use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::linear::NORMAL;
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Configuration of [`MultiresPatchEmbed`].
@@ -127,9 +128,9 @@ impl MultiresPatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> MultiresPatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -195,17 +196,13 @@ impl MultiresPatchEmbed {
         let mut boxes = boxes_px(&grid, [0.0; 2], [1.0; 2]);
         for level in 1..=self.levels {
             let factor = 1usize << level;
-            let pooled = self
-                .level_layout(grid.size, level)
-                .unwrap_or_else(|error| panic!("{error}"));
+            let pooled = self.level_layout(grid.size, level).or_panic();
             let map = average_pool(images.clone(), factor);
             parts.push(self.embed(map, &pooled, factor as f32));
             boxes.extend(boxes_px(&pooled, [0.0; 2], [factor as f32; 2]));
         }
         let window = self.window(Remainder::Reject);
-        let cropped = window
-            .layout(self.crop)
-            .unwrap_or_else(|error| panic!("{error}"));
+        let cropped = window.layout(self.crop).or_panic();
         for crop in crops {
             let steps = crop.steps(self.crop);
             let scale = (steps[0] * steps[1]).sqrt();

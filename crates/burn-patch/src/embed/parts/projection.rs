@@ -6,6 +6,7 @@ use burn::tensor::{Int, Tensor};
 
 use crate::grid::{PatchGrid, Window};
 use crate::ops::{Images, project_pixels};
+use crate::or_panic::OrPanic;
 
 /// Projects the windows of `grid` with a convolution's parameters: all, or those at `cells`
 /// (`[batch, kept]`) alone.
@@ -37,9 +38,7 @@ pub(crate) fn project_filled(
 /// The sizes were checked by the embedding's `layout`.
 pub(crate) fn convolve(proj: &Conv2d, map: Tensor<4>, window: &Window) -> Tensor<4> {
     let [batch, _, height, width] = map.dims();
-    let grid = window
-        .layout([height, width])
-        .unwrap_or_else(|error| panic!("{error}"));
+    let grid = window.layout([height, width]).or_panic();
     let tokens = project(proj, map, None, &grid);
     let [_, _, dim] = tokens.dims();
     to_map(tokens, [batch, dim, grid.rows, grid.cols])

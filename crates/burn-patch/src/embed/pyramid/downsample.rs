@@ -18,6 +18,7 @@ use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::NORMAL;
 use crate::ops::gelu;
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// ConvNeXt's epsilon for layer normalisation.
@@ -193,9 +194,9 @@ impl DownsampleConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> Downsample {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -224,14 +225,13 @@ impl Downsample {
     ///
     /// With the text of [`next_layout`](Self::next_layout)'s error; if there is not one token per grid cell in
     /// row-major order, all of them real and without a prefix; or if their width differs.
+    #[track_caller]
     pub fn next_level(&self, tokens: Tokens) -> Tokens {
         if let Self::Merge(merging) = self {
             return merging.merge(tokens);
         }
         let tokens = regular(tokens, self.channels());
-        let grid = self
-            .next_layout(tokens.grid())
-            .unwrap_or_else(|error| panic!("{error}"));
+        let grid = self.next_layout(tokens.grid()).or_panic();
         let [batch, _, dim] = tokens.embeddings().dims();
         let (rows, cols) = (tokens.grid().rows, tokens.grid().cols);
         let map = to_map(tokens.into_embeddings(), [batch, dim, rows, cols]);

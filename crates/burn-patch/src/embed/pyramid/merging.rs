@@ -12,6 +12,7 @@ use crate::embed::pyramid::regular::regular;
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{NORMAL, apply, linear};
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Which comes first, the normalisation or the reduction.
@@ -120,9 +121,9 @@ impl PatchMergingConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> PatchMerging {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -133,12 +134,11 @@ impl PatchMerging {
     ///
     /// If there is not one token per grid cell in row-major order, all of them real and without a prefix, or if
     /// their width differs.
+    #[track_caller]
     pub fn merge(&self, tokens: Tokens) -> Tokens {
         let tokens = regular(tokens, self.channels());
         let grid = *tokens.grid();
-        let next = grid
-            .then(&self.cells())
-            .unwrap_or_else(|error| panic!("{error}"));
+        let next = grid.then(&self.cells()).or_panic();
         Tokens::from_grid(
             self.reduce(tokens.into_embeddings(), [grid.rows, grid.cols]),
             next,

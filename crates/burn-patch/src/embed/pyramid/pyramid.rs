@@ -9,6 +9,7 @@ use crate::embed::parts::halvings::halvings;
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::embed::pyramid::downsample::{Downsample, DownsampleConfig, DownsampleKind};
 use crate::grid::{PatchGrid, nonzero};
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Published pyramids. The sizes of a family that differ in depth alone share a row.
@@ -204,9 +205,9 @@ impl PyramidPatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> PyramidPatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -230,6 +231,7 @@ impl PyramidPatchEmbed {
     /// # Panics
     ///
     /// With the text of [`layouts`](Self::layouts)'s error, or if the channels differ.
+    #[track_caller]
     pub fn forward_levels(&self, images: Tensor<4>) -> Vec<Tokens> {
         self.forward_levels_with(images, |_, tokens| tokens)
     }
@@ -241,6 +243,7 @@ impl PyramidPatchEmbed {
     ///
     /// As [`forward_levels`](Self::forward_levels), and if `blocks` of any but the last level returns other than
     /// one real token per grid cell in row-major order, or another width.
+    #[track_caller]
     pub fn forward_levels_with(
         &self,
         images: Tensor<4>,

@@ -3,6 +3,7 @@
 use crate::Tokens;
 
 /// Tokens that are a feature map of `dim` channels, or a panic that says why not.
+#[track_caller]
 pub(crate) fn regular(tokens: Tokens, dim: usize) -> Tokens {
     assert!(
         tokens.is_whole_grid() && tokens.valid().is_none() && tokens.prefix() == 0,

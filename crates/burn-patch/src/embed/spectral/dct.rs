@@ -13,6 +13,7 @@ use crate::embed::spectral::matrix::Matrix;
 use crate::embed::spectral::statistics::FeatureStatistics;
 use crate::embed::spectral::transform::{Folded, features, fold, projection};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Which planes are transformed, in which blocks.
@@ -191,9 +192,9 @@ impl DctPatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> DctPatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 
     fn basis(&self) -> Result<Matrix, Error> {
@@ -218,6 +219,7 @@ impl DctPatchEmbed {
     /// # Panics
     ///
     /// As [`forward`](PatchEmbed::forward).
+    #[track_caller]
     pub fn features(&self, images: Tensor<4>) -> Tokens {
         let grid = expect_layout(self, &images);
         let features = features(images, &self.basis, &grid);
@@ -251,6 +253,7 @@ impl DctPatchEmbed {
     ///
     /// As [`forward`](PatchEmbed::forward).
     #[must_use]
+    #[track_caller]
     pub fn with_statistics_of(mut self, images: Tensor<4>) -> Self {
         self.statistics = None;
         let features = self.features(images).into_embeddings();

@@ -15,6 +15,7 @@ use crate::embed::spectral::spectrum::Spectrum;
 use crate::embed::spectral::transform::{Folded, projection};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::ops::{gather_rows, patch_windows};
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Whether low and high frequencies are projected apart.
@@ -162,9 +163,9 @@ impl FourierPatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> FourierPatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 
     fn split(&self, all: Vec<[usize; 2]>, cutoff: f64) -> Result<[Vec<[usize; 2]>; 2], Error> {
@@ -197,6 +198,7 @@ impl FourierPatchEmbed {
     /// # Panics
     ///
     /// As [`forward`](PatchEmbed::forward).
+    #[track_caller]
     pub fn features(&self, images: Tensor<4>) -> Tokens {
         let grid = expect_layout(self, &images);
         let windows = patch_windows(images, &grid);

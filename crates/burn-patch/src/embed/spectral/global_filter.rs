@@ -9,6 +9,7 @@ use crate::embed::spectral::fourier_basis::{fourier_basis, half_plane, inverse_f
 use crate::embed::spectral::transform::at_least_single;
 use crate::grid::nonzero;
 use crate::layers::linear::NORMAL;
+use crate::or_panic::OrPanic;
 
 /// Configuration of [`GlobalFilter`].
 #[derive(Config, Debug)]
@@ -84,9 +85,9 @@ impl GlobalFilterConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> GlobalFilter {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -101,6 +102,7 @@ impl GlobalFilter {
     /// # Panics
     ///
     /// If there is not one token per cell, or the dim differs.
+    #[track_caller]
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [_, count, dim] = tokens.dims();
         let [rows, cols, channels, _] = self.complex_weight.dims();

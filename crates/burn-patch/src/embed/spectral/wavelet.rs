@@ -11,6 +11,7 @@ use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::embed::spectral::transform::{Folded, features, fold, projection};
 use crate::embed::spectral::wavelet_basis::{Surround, Wavelet, wavelet_basis};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// What is transformed.
@@ -154,9 +155,9 @@ impl WaveletPatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> WaveletPatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -166,6 +167,7 @@ impl WaveletPatchEmbed {
     /// # Panics
     ///
     /// As [`forward`](PatchEmbed::forward).
+    #[track_caller]
     pub fn features(&self, images: Tensor<4>) -> Tokens {
         let grid = expect_layout(self, &images);
         let (images, windows) = self.continued(images);
@@ -195,9 +197,7 @@ impl WaveletPatchEmbed {
             ..Window::patch(self.patch, Remainder::Reject)
         };
         let size = [height, width].map(|side| side + 2 * self.reach);
-        let windows = window
-            .layout(size)
-            .unwrap_or_else(|error| panic!("{error}"));
+        let windows = window.layout(size).or_panic();
         (images, windows)
     }
 

@@ -13,6 +13,7 @@ use crate::embed::t2t::block::{T2tBlock, T2tBlockKind};
 use crate::grid::{PatchGrid, Window, nonzero};
 use crate::layers::linear::{NORMAL, apply, linear};
 use crate::ops::{gather_rows, patch_windows};
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Published Tokens-to-Token ViTs.
@@ -213,9 +214,9 @@ impl T2tPatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> T2tPatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -253,9 +254,7 @@ impl T2tPatchEmbed {
 /// The windows over a map whose size `layout` has checked.
 fn over(window: &Window, map: &Tensor<4>) -> PatchGrid {
     let [_, _, rows, cols] = map.dims();
-    window
-        .layout([rows, cols])
-        .unwrap_or_else(|error| panic!("{error}"))
+    window.layout([rows, cols]).or_panic()
 }
 
 impl PatchEmbed for T2tPatchEmbed {

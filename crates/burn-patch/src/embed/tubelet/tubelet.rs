@@ -13,6 +13,7 @@ use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::PYTORCH;
 use crate::ops::{project_cells, project_patches};
+use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
 /// Published tubelets.
@@ -140,9 +141,9 @@ impl TubeletPatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> TubeletPatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -191,6 +192,7 @@ impl TubeletPatchEmbed {
     /// # Panics
     ///
     /// With the text of [`layout_video`](Self::layout_video)'s error, or if the channels differ.
+    #[track_caller]
     pub fn forward_video(&self, video: Tensor<5>) -> Tokens {
         let (images, strip, grid) = self.strip(video);
         let embeddings = project_patches(images, self.strip_weight(), self.bias(), &strip);
@@ -203,6 +205,7 @@ impl TubeletPatchEmbed {
     /// # Panics
     ///
     /// As [`forward_video`](Self::forward_video).
+    #[track_caller]
     pub fn forward_video_visible(&self, video: Tensor<5>, cells: Tensor<2, Int>) -> Tokens {
         let (images, strip, grid) = self.strip(video);
         let weight = self.strip_weight();
@@ -212,12 +215,13 @@ impl TubeletPatchEmbed {
 
     /// The video as an image of `channels·t` channels, one group of frames below the other; that image's grid, and the
     /// video's.
+    #[track_caller]
     fn strip(&self, video: Tensor<5>) -> (Tensor<4>, PatchGrid, PatchGrid) {
         let [batch, channels, frames, height, width] = video.dims();
         let (strip, grid) = check_channels(self.channels(), channels)
             .and_then(|()| self.layout_video([frames, height, width]))
             .and_then(|grid| Ok((self.strip_layout(&grid)?, grid)))
-            .unwrap_or_else(|error| panic!("{error}"));
+            .or_panic();
         let [tubelet, ..] = self.proj.kernel_size;
         let times = grid.frames;
         let images = video

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::grid::nonzero;
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
+use crate::or_panic::OrPanic;
 use crate::reduce::pool::pooling::{pooled, score, softmax_over_places};
 use crate::reduce::pool::token_pool::{TokenPool, expect_fit};
 use crate::{Error, Tokens};
@@ -92,9 +93,9 @@ impl PatchMergerConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> PatchMerger {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 

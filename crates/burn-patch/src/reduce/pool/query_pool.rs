@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::grid::nonzero;
 use crate::layers::linear::{PYTORCH, apply, linear};
+use crate::or_panic::OrPanic;
 use crate::reduce::pool::pooling::{pooled, score, softmax_over_places};
 use crate::reduce::pool::token_pool::{TokenPool, expect_fit};
 use crate::{Error, Tokens};
@@ -120,9 +121,9 @@ impl QueryPoolConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> QueryPool {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 

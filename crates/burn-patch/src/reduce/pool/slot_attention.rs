@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::grid::nonzero;
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{PYTORCH, XAVIER, apply, linear};
+use crate::or_panic::OrPanic;
 use crate::reduce::pool::layers::GruCell;
 use crate::reduce::pool::pooling::{for_each_image, place_weights, pooled};
 use crate::reduce::pool::token_pool::{TokenPool, expect_fit};
@@ -171,9 +172,9 @@ impl SlotAttentionConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> SlotAttention {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -183,11 +184,12 @@ impl SlotAttention {
     /// # Panics
     ///
     /// If the tokens do not fit, there is another number of noise values, or slots start from learned vectors.
+    #[track_caller]
     pub fn forward_with_noise(&self, tokens: Tokens, noise: &[f32]) -> Tokens {
         let device = tokens.embeddings().device();
         let start = self
             .gaussian_start(tokens.batch(), noise, &device)
-            .unwrap_or_else(|error| panic!("{error}"));
+            .or_panic();
         self.forward_from(tokens, start).0
     }
 
@@ -232,6 +234,7 @@ impl SlotAttention {
     /// # Panics
     ///
     /// If tokens or slots do not fit.
+    #[track_caller]
     pub fn forward_from(&self, tokens: Tokens, mut slots: Tensor<3>) -> (Tokens, Tensor<3>) {
         expect_fit(self, &tokens);
         let [batch, _, dim] = slots.dims();

@@ -9,6 +9,7 @@ use crate::grid::nonzero;
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{apply, linear};
 use crate::layers::mlp::Mlp;
+use crate::or_panic::OrPanic;
 use crate::reduce::pool::layers::{sigmoid, token_mlp};
 use crate::{Error, Tokens};
 
@@ -104,9 +105,9 @@ impl TokenFuserConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> TokenFuser {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -116,6 +117,7 @@ impl TokenFuser {
     /// # Panics
     ///
     /// If batch, width or the number of learned tokens differ.
+    #[track_caller]
     pub fn forward(&self, learned: Tokens, original: Tokens) -> Tokens {
         let places = original.patch_embeddings();
         let fused = places.clone() + self.fuse(learned.patch_embeddings(), places);
@@ -132,6 +134,7 @@ impl TokenFuser {
     /// # Panics
     ///
     /// If batch, width or the number of learned tokens differ.
+    #[track_caller]
     pub fn fuse(&self, learned: Tensor<3>, original: Tensor<3>) -> Tensor<3> {
         let [batch, _, dim] = original.dims();
         let tokens = self.mix.weight.dims()[0];

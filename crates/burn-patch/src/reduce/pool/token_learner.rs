@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 use crate::grid::nonzero;
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::mlp::Mlp;
+use crate::or_panic::OrPanic;
 use crate::reduce::pool::layers::token_mlp;
 use crate::reduce::pool::pooling::{pooled, softmax_over_places};
 use crate::reduce::pool::token_pool::{TokenPool, expect_fit};
@@ -97,9 +98,9 @@ impl TokenLearnerConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> TokenLearner {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 

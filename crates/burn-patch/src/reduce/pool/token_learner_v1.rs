@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor};
 use crate::grid::{Window, nonzero};
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::ops::{gelu, project_patches};
+use crate::or_panic::OrPanic;
 use crate::reduce::pool::layers::sigmoid;
 use crate::reduce::pool::pooling::{place_weights, pooled};
 use crate::reduce::pool::token_pool::{TokenPool, expect_fit};
@@ -111,9 +112,9 @@ impl TokenLearnerV1Config {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> TokenLearnerV1 {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 }
 
@@ -145,7 +146,7 @@ fn convolve(conv: &Conv2d, tokens: Tensor<3>, [rows, cols]: [usize; 2]) -> Tenso
     let [batch, _, channels] = tokens.dims();
     let grid = Window::symmetric([KERNEL; 2], [1; 2], [KERNEL / 2; 2])
         .layout([rows, cols])
-        .unwrap_or_else(|error| panic!("{error}"));
+        .or_panic();
     let map = tokens
         .swap_dims(1, 2)
         .reshape([batch, channels, rows, cols]);

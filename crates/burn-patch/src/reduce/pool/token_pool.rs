@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use crate::or_panic::OrPanic;
 use crate::reduce::reduce::{Reduce, Reduced, Seen};
 use crate::tokens::PlaceKind;
 use crate::{Error, Noise, Tokens};
@@ -35,6 +36,7 @@ pub trait TokenPool: Module {
     /// # Panics
     ///
     /// If the width differs, or it [needs the grid](Self::needs_grid) and the tokens have lost it.
+    #[track_caller]
     fn forward_with_weights(&self, tokens: Tokens) -> (Tokens, Tensor<3>);
 
     /// The learned tokens.
@@ -42,6 +44,7 @@ pub trait TokenPool: Module {
     /// # Panics
     ///
     /// If the width differs, or it [needs the grid](Self::needs_grid) and the tokens have lost it.
+    #[track_caller]
     fn forward(&self, tokens: Tokens) -> Tokens {
         self.forward_with_weights(tokens).0
     }
@@ -52,7 +55,7 @@ pub trait TokenPool: Module {
 pub(crate) fn expect_fit(pool: &impl TokenPool, tokens: &Tokens) {
     pool.width(tokens.dim())
         .and_then(|_| pool.places(tokens.places().kind()))
-        .unwrap_or_else(|error| panic!("{error}"));
+        .or_panic();
 }
 
 impl<P: TokenPool> Reduce for P {

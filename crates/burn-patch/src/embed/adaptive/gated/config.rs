@@ -9,6 +9,7 @@ use crate::embed::adaptive::gated::GatedPatchEmbed;
 use crate::grid::nonzero;
 use crate::layers::linear::PYTORCH;
 use crate::layers::mlp::MlpConfig;
+use crate::or_panic::OrPanic;
 
 /// Budget where none is given, if it is in reach.
 const HALF: f64 = 0.5;
@@ -90,9 +91,9 @@ impl GatedPatchEmbedConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init(&self, device: &Device) -> GatedPatchEmbed {
-        self.try_init(device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(device).or_panic()
     }
 
     fn check_patches(&self) -> Result<(), Error> {

@@ -1,69 +1,26 @@
 //! The masked autoencoder.
 
-use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
-use burn_patch::Tokens;
+use burn_patch::OrPanic;
 use burn_patch::embed::{FlatOrder, PatchEmbed, patchify, unpatchify};
 use burn_patch::grid::PatchGrid;
-use burn_patch::layers::{LayerNorm, LayerNormConfig, apply, linear};
+use burn_patch::layers::{NORMAL, apply, linear};
 use burn_patch::ops::{overlap_add, patch_windows};
-use burn_patch::position::{AnyPosition, SinCosDialect};
-use burn_patch::reduce::{RandomMask, Restore};
-use serde::{Deserialize, Serialize};
+use burn_patch::reduce::{MaskPlan, RandomMask};
+use burn_patch::tokens::{PlaceKind, Restore};
+use burn_patch::{Noise, Tokens};
 
-use crate::layers::{Block, BlockConfig};
-use crate::vit::{TOKEN_INIT, run_blocks};
-use crate::{Error, Position, Vit, VitConfig};
+use crate::Error;
+use crate::encoder::{Encoder, EncoderInput};
+use crate::mae::mae_config::MaeConfig;
+use crate::mae::reconstructed_patches::ReconstructedPatches;
+use crate::mae::target::Target;
+use crate::vit::Vit;
 
 /// Added to a patch's variance before its root divides, MAE's value.
 const TARGET_EPSILON: f64 = 1e-6;
-
-/// What the decoder predicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Target {
-    /// Pixels normalised by their patch's mean and unbiased variance (MAE's `norm_pix_loss`).
-    #[default]
-    NormalizedPixels,
-    /// Pixels as they are.
-    Pixels,
-}
-
-/// Which pixels each token stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum ReconstructedPatches {
-    /// The cell of the embedding's steps: cells tile the image.
-    #[default]
-    Cells,
-    /// The whole window that the token was embedded from, zeros where it reaches over the border. Where windows
-    /// overlap, painting averages them ([`overlap_add`]).
-    Windows,
-}
-
-/// Configuration of [`Mae`].
-#[derive(Config, Debug)]
-pub struct MaeConfig {
-    /// The encoder; its head is not built.
-    pub encoder: VitConfig,
-    /// Width of the decoder's tokens, a multiple of its heads and, for sine-cosine positions, of 4.
-    pub decoder_dim: usize,
-    /// Decoder blocks.
-    pub decoder_depth: usize,
-    /// Decoder heads.
-    pub decoder_heads: usize,
-    /// Share of the patches that the encoder does not see, in `[0, 1)`.
-    #[config(default = 0.75)]
-    pub mask_ratio: f64,
-    /// The decoder's positions.
-    #[config(default = "Position::SinCos(SinCosDialect::Mae)")]
-    pub decoder_position: Position,
-    /// What the decoder predicts.
-    #[config(default = "Target::NormalizedPixels")]
-    pub target: Target,
-    /// Which pixels each token stands for; none: [`ReconstructedPatches::Cells`].
-    pub patches: Option<ReconstructedPatches>,
-}
 
 /// Masked autoencoder: encode the visible patches, reconstruct the others.
 ///
@@ -83,28 +40,39 @@ pub struct MaeConfig {
 ///
 /// # Departures
 ///
-/// Initialisers and the encoder's positions are those of [`VitConfig`] and of the embedding; the reference
+/// Initialisers and the encoder's positions are those of [`MaeConfig::vit`] and of the embedding; the reference
 /// has Xavier for the patch projection too and fixed sines in the encoder. Only visible patches are projected.
 /// With an overlapping embedding, the patches to reconstruct are the cells of its stride, or its
 /// [windows](ReconstructedPatches::Windows). Either way visible windows reach into masked neighbours: the loss is
 /// lower than it would be without that overlap.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_patch::embed::LinearPatchEmbedConfig;
+/// use burn_vit::{EncoderConfig, MaeConfig, VitConfig};
+///
+/// let device = Device::flex();
+/// let embed = LinearPatchEmbedConfig::new([4, 4], 1, 16).init(&device);
+/// let vit = VitConfig::new([8, 8], EncoderConfig::new(2, 4));
+/// let mae = MaeConfig::new(vit, 8, 1, 2).init(embed, &device);
+/// let noise = [0.9, 0.1, 0.3, 0.7]; // One value per patch: the smallest quarter stays visible.
+/// let output = mae.forward(Tensor::ones([1, 1, 8, 8], &device), &noise);
+/// assert_eq!(output.prediction.embeddings().dims(), [1, 4, 16]);
+/// output.mask.into_data().assert_eq(&[[1.0f32, 0.0, 1.0, 1.0]].into(), true);
+/// ```
 #[derive(Module, Debug)]
 pub struct Mae<E: PatchEmbed> {
-    /// The encoder.
-    pub encoder: Vit<E>,
+    /// What sees the visible patches.
+    pub vit: Vit<E>,
     /// Encoder width to decoder width.
     pub decoder_embed: Linear,
     /// Stands in for masked patches, `[1, 1, decoder dim]`.
     pub mask_token: Param<Tensor<3>>,
-    /// Decoder positions.
-    pub decoder_position: AnyPosition,
-    /// Decoder blocks.
-    pub decoder_blocks: Vec<Block>,
-    /// After them.
-    pub decoder_norm: LayerNorm,
+    /// The decoder.
+    pub decoder: Encoder,
     /// Token to pixels.
     pub decoder_pred: Linear,
-    mask_ratio: f64,
+    mask: RandomMask,
     patch: [usize; 2],
     #[module(skip)]
     target: Target,
@@ -123,88 +91,50 @@ pub struct MaeOutput {
     pub mask: Tensor<2>,
 }
 
-impl ReconstructedPatches {
-    /// Size of what a token predicts, `[height, width]` in pixels.
-    fn try_size(self, grid: &PatchGrid) -> Result<[usize; 2], Error> {
-        match self {
-            Self::Cells => {
-                let patch = grid.window.stride;
-                let tiled = [grid.rows * patch[0], grid.cols * patch[1]];
-                if tiled != grid.size {
-                    return Err(Error::Untiled {
-                        expected: tiled,
-                        got: grid.size,
-                    });
-                }
-                Ok(patch)
-            }
-            Self::Windows => {
-                let unread = grid.coverage().into_iter().flatten();
-                match unread.filter(|count| *count == 0).count() {
-                    0 => Ok(grid.window.kernel),
-                    unread => Err(Error::Unread {
-                        unread,
-                        got: grid.size,
-                    }),
-                }
-            }
-        }
-    }
-}
-
 impl MaeConfig {
     /// Builds the model around `embed`.
     ///
     /// # Errors
     ///
-    /// The encoder's errors, decoder heads or positions that do not fit its width, a mask ratio out
-    /// of range, [`Error::OffGrid`], [`Error::ReducedEncoder`], [`Error::Untiled`] and [`Error::Unread`].
+    /// The encoder's errors, a decoder that does not fit its width, a mask ratio out of range,
+    /// [`Error::NotRestorable`], [`Error::Untiled`] and [`Error::Unread`].
     pub fn try_init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Result<Mae<E>, Error> {
-        RandomMask::try_new(self.mask_ratio)?;
+        let mask = RandomMask::try_new(self.mask_ratio)?;
         if !embed.keeps_grid() {
-            return Err(Error::OffGrid);
+            let got = "an embedding whose tokens lie off the grid";
+            return Err(Error::NotRestorable { got });
         }
-        if self.encoder.reduce.is_some() {
-            return Err(Error::ReducedEncoder);
-        }
-        let grid = embed.layout(self.encoder.image)?;
-        let patches = self.patches.unwrap_or_default();
-        let patch = patches.try_size(&grid)?;
+        let grid = embed.layout(self.vit.image)?;
+        let patch = self.patches.try_size(&grid)?;
         let (dim, values) = (embed.dim(), patch[0] * patch[1] * embed.channels());
         if self.target == Target::NormalizedPixels && values < 2 {
             return Err(Error::SingleValue);
         }
-        let encoder = VitConfig {
-            classes: None,
-            ..self.encoder.clone()
-        };
-        let initializer = encoder.initializer.clone();
+        let head = self.vit.head.clone().with_classes(None);
+        let vit = self.vit.clone().with_head(head).try_init(embed, device)?;
+        if vit.layout(self.vit.image)?.places == PlaceKind::Boxes {
+            let got = "an encoder that pools its tokens";
+            return Err(Error::NotRestorable { got });
+        }
+        let initializer = &self.decoder.initializer;
         let linear = |shape| linear(shape, initializer.clone(), Some(Initializer::Zeros), device);
-        let epsilon = encoder.epsilon;
-        let block = BlockConfig::new(self.decoder_dim, self.decoder_heads)
-            .with_epsilon(epsilon)
-            .with_initializer(initializer.clone());
+        let input = EncoderInput {
+            grid,
+            places: PlaceKind::Cells,
+            tokens: grid.tokens(),
+            prefix: self.vit.prefix.count(),
+            dim: self.decoder_dim,
+        };
         Ok(Mae {
-            encoder: encoder.try_init(embed, device)?,
+            vit,
             decoder_embed: linear([dim, self.decoder_dim]),
-            mask_token: TOKEN_INIT.init([1, 1, self.decoder_dim], device),
-            decoder_position: self.decoder_position.try_init(
-                &grid,
-                self.encoder.prefix(),
-                self.decoder_dim,
-                device,
-            )?,
-            decoder_blocks: (0..self.decoder_depth)
-                .map(|_| block.try_init(device))
-                .collect::<Result<_, _>>()?,
-            decoder_norm: LayerNormConfig::new(self.decoder_dim)
-                .with_epsilon(epsilon)
-                .init(device),
+            mask_token: NORMAL.init([1, 1, self.decoder_dim], device),
+            decoder: self.decoder.try_init(&input, true, device)?,
             decoder_pred: linear([self.decoder_dim, values]),
-            mask_ratio: self.mask_ratio,
+            mask,
             patch,
             target: self.target,
-            patches,
+            patches: self.patches,
         })
     }
 
@@ -213,19 +143,21 @@ impl MaeConfig {
     /// # Panics
     ///
     /// With the text of [`try_init`](Self::try_init)'s error.
+    #[track_caller]
     pub fn init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Mae<E> {
-        self.try_init(embed, device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.try_init(embed, device).or_panic()
     }
 }
 
 impl<E: PatchEmbed> Mae<E> {
-    /// Masks by `noise` (one value per patch, images one after another), encodes, reconstructs.
+    /// Masks by `noise` (one value per patch, images one after another), encodes, reconstructs. An encoder whose own
+    /// reducers draw takes their noise after that.
     ///
     /// # Panics
     ///
-    /// If the images do not fit the embedding, or there is not one noise value per patch.
-    pub fn forward(&self, images: Tensor<4>, noise: &[f32]) -> MaeOutput {
+    /// If the images do not fit the embedding, or there is too little noise.
+    #[track_caller]
+    pub fn forward<'a>(&self, images: Tensor<4>, noise: impl Into<Noise<'a>>) -> MaeOutput {
         let (latent, restore) = self.encode_visible(images.clone(), noise);
         let prediction = self.decode(latent, &restore);
         MaeOutput {
@@ -236,6 +168,7 @@ impl<E: PatchEmbed> Mae<E> {
     }
 
     /// Mean squared error over the patches where `mask` (`[batch, patches]`) is 1; 0 where none is.
+    #[track_caller]
     pub fn loss(&self, images: Tensor<4>, prediction: &Tokens, mask: Tensor<2>) -> Tensor<1> {
         let error = prediction.embeddings() - self.target(images);
         let error = error.square().mean_dim(2).squeeze_dim::<2>(2);
@@ -246,6 +179,7 @@ impl<E: PatchEmbed> Mae<E> {
     }
 
     /// What the decoder should predict, `[batch, patches, patch height·patch width·channels]`.
+    #[track_caller]
     pub fn target(&self, images: Tensor<4>) -> Tensor<3> {
         self.scaled_target(images).0
     }
@@ -255,34 +189,39 @@ impl<E: PatchEmbed> Mae<E> {
     /// # Panics
     ///
     /// As [`forward`](Self::forward).
-    pub fn encode_visible(&self, images: Tensor<4>, noise: &[f32]) -> (Tokens, Restore) {
-        let [batch, _, height, width] = images.dims();
-        let plan = self
-            .encoder
-            .patch_embed
-            .layout([height, width])
-            .and_then(|grid| {
-                RandomMask::new(self.mask_ratio).plan(batch, grid, noise, &images.device())
-            })
-            .unwrap_or_else(|error| panic!("{error}"));
-        let visible = self.encoder.patch_embed.forward_visible(images, plan.keep);
-        (self.encoder.encode(visible), plan.restore)
+    #[track_caller]
+    pub fn encode_visible<'a>(
+        &self,
+        images: Tensor<4>,
+        noise: impl Into<Noise<'a>>,
+    ) -> (Tokens, Restore) {
+        let (batch, grid, mut noise) = (images.dims()[0], self.grid(&images), noise.into());
+        let values = noise.take("a mask of the patches", batch * grid.tokens());
+        let plan = values.and_then(|noise| self.mask.plan(batch, grid, &noise, &images.device()));
+        let MaskPlan { keep, restore } = plan.or_panic();
+        let visible = self.vit.patch_embed.forward_visible(images, keep);
+        let encoded = self.vit.encode(visible, noise);
+        let restore = match encoded.restore {
+            Some(within) => restore.then(within),
+            None => restore,
+        };
+        (encoded.tokens, restore)
     }
 
     /// Predicts every patch from the encoded visible ones.
     pub fn decode(&self, latent: Tokens, restore: &Restore) -> Tokens {
         let tokens = latent.map(|embeddings| apply(&self.decoder_embed, embeddings));
-        let tokens = restore.apply(tokens, self.mask_token.val());
-        let tokens = run_blocks(&self.decoder_blocks, self.decoder_position.forward(tokens));
-        let grid = *tokens.grid();
-        let patches = self.decoder_norm.forward(tokens.patch_embeddings());
-        Tokens::from_grid(apply(&self.decoder_pred, patches), grid)
+        let tokens = restore.apply(tokens, Some(self.mask_token.val()));
+        let decoded = self.decoder.forward(tokens, &[], &mut Noise::None).tokens;
+        let patches = apply(&self.decoder_pred, decoded.patch_embeddings());
+        Tokens::from_grid(patches, *decoded.grid())
     }
 
     /// Paints a prediction: masked patches predicted, visible ones copied, `[batch, channels, height, width]`.
     ///
     /// Normalised predictions are scaled back with the true mean and deviation of their patch, as MAE's
     /// demonstration does. A pixel in several windows is their mean, predicted and copied ones alike.
+    #[track_caller]
     pub fn paint(&self, images: Tensor<4>, output: &MaeOutput) -> Tensor<4> {
         let (target, mean, deviation) = self.scaled_target(images.clone());
         let mask = output
@@ -304,17 +243,18 @@ impl<E: PatchEmbed> Mae<E> {
         }
     }
 
-    /// The encoder, to fine-tune with [`Vit::with_head`].
-    pub fn into_encoder(self) -> Vit<E> {
-        self.encoder
+    /// The encoder, to fine-tune with [`Vit::with_classes`].
+    pub fn into_vit(self) -> Vit<E> {
+        self.vit
     }
 
+    #[track_caller]
     fn cells(&self, images: Tensor<4>) -> Tokens {
-        patchify(images, self.patch, FlatOrder::ChannelsLast)
-            .unwrap_or_else(|error| panic!("{error}"))
+        patchify(images, self.patch, FlatOrder::ChannelsLast).or_panic()
     }
 
     /// The pixels that each token stands for, in `(row, column, channel)` order.
+    #[track_caller]
     fn pixels(&self, images: Tensor<4>) -> Tensor<3> {
         match self.patches {
             ReconstructedPatches::Cells => self.cells(images).into_embeddings(),
@@ -325,15 +265,14 @@ impl<E: PatchEmbed> Mae<E> {
         }
     }
 
+    #[track_caller]
     fn grid(&self, images: &Tensor<4>) -> PatchGrid {
         let [_, _, height, width] = images.dims();
-        self.encoder
-            .patch_embed
-            .layout([height, width])
-            .unwrap_or_else(|error| panic!("{error}"))
+        self.vit.patch_embed.layout([height, width]).or_panic()
     }
 
     /// Target, and the mean and deviation that lead from it back to pixels.
+    #[track_caller]
     fn scaled_target(&self, images: Tensor<4>) -> (Tensor<3>, Tensor<3>, Tensor<3>) {
         let patches = self.pixels(images);
         let (mean, deviation) = match self.target {
@@ -366,10 +305,12 @@ fn exchange(values: Tensor<3>, slow: usize) -> Tensor<3> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ReduceAt;
+    use crate::encoder::EncoderConfig;
+    use crate::reduce_at::{ReduceAt, Stage};
+    use crate::vit_config::VitConfig;
     use burn::tensor::{Distribution, Tolerance};
     use burn_patch::embed::{LinearPatchEmbed, LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
-    use burn_patch::reduce::AnyReduceConfig;
+    use burn_patch::reduce::{AnyReduceConfig, RandomMaskConfig};
 
     fn noise(count: usize) -> Vec<f32> {
         (0..count).map(|i| (i * 37 % 101) as f32).collect()
@@ -377,7 +318,7 @@ mod tests {
 
     fn mae(target: Target, device: &Device) -> Mae<LinearPatchEmbed> {
         let embed = LinearPatchEmbedConfig::new([4, 4], 2, 16).init(device);
-        MaeConfig::new(VitConfig::new([8, 16], 2, 4), 8, 1, 2)
+        MaeConfig::new(VitConfig::new([8, 16], EncoderConfig::new(2, 4)), 8, 1, 2)
             .with_target(target)
             .init(embed, device)
     }
@@ -388,9 +329,9 @@ mod tests {
         let mae = mae(Target::NormalizedPixels, &device);
         let images = Tensor::random([3, 2, 8, 16], Distribution::Default, &device);
         let (latent, _) = mae.encode_visible(images.clone(), &noise(24));
-        let all = mae.encoder.patch_embed.forward(images);
+        let all = mae.vit.patch_embed.forward(images);
         let (visible, _) = RandomMask::new(0.75).apply(all, &noise(24));
-        let want = mae.encoder.encode(visible);
+        let want = mae.vit.encode(visible, Noise::None).tokens;
         latent.into_embeddings().into_data().assert_approx_eq(
             &want.into_embeddings().into_data(),
             Tolerance::<f32>::rel_abs(1e-5, 1e-6),
@@ -415,7 +356,8 @@ mod tests {
     fn steps_that_do_not_tile_the_image_are_an_error() {
         let device = Device::flex();
         let embed = OverlapPatchEmbedConfig::new([3, 3], [2, 2], 1, 8).init(&device);
-        let error = MaeConfig::new(VitConfig::new([7, 8], 1, 2), 8, 1, 2).try_init(embed, &device);
+        let error = MaeConfig::new(VitConfig::new([7, 8], EncoderConfig::new(1, 2)), 8, 1, 2)
+            .try_init(embed, &device);
         assert_eq!(
             error.unwrap_err(),
             Error::Untiled {
@@ -429,7 +371,8 @@ mod tests {
     fn a_mask_ratio_of_one_is_an_error() {
         let device = Device::flex();
         let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
-        let config = MaeConfig::new(VitConfig::new([8, 8], 1, 2), 8, 1, 2).with_mask_ratio(1.0);
+        let config = MaeConfig::new(VitConfig::new([8, 8], EncoderConfig::new(1, 2)), 8, 1, 2)
+            .with_mask_ratio(1.0);
         assert!(matches!(
             config.try_init(embed, &device),
             Err(Error::Patch(burn_patch::Error::MaskRatio { .. }))
@@ -437,9 +380,9 @@ mod tests {
     }
 
     fn overlapping(image: [usize; 2], target: Target) -> MaeConfig {
-        MaeConfig::new(VitConfig::new(image, 1, 2), 8, 1, 2)
+        MaeConfig::new(VitConfig::new(image, EncoderConfig::new(1, 2)), 8, 1, 2)
             .with_target(target)
-            .with_patches(Some(ReconstructedPatches::Windows))
+            .with_patches(ReconstructedPatches::Windows)
     }
 
     #[test]
@@ -493,13 +436,34 @@ mod tests {
         );
     }
 
+    fn reducing(reducer: AnyReduceConfig) -> MaeConfig {
+        let at = ReduceAt {
+            reducer,
+            stage: Stage::BeforeBlock(1),
+        };
+        let encoder = EncoderConfig::new(2, 2).with_reducers(vec![at]);
+        MaeConfig::new(VitConfig::new([8, 16], encoder), 8, 1, 2)
+    }
+
     #[test]
-    fn an_encoder_that_reduces_is_an_error() {
+    fn an_encoder_that_pools_is_an_error() {
         let device = Device::flex();
         let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
-        let reducer = AnyReduceConfig::for_tokens("patch-merger", 2, 8).unwrap();
-        let encoder = VitConfig::new([8, 8], 2, 2).with_reduce(Some(ReduceAt::middle(reducer, 2)));
-        let error = MaeConfig::new(encoder, 8, 1, 2).try_init(embed, &device);
-        assert_eq!(error.unwrap_err(), Error::ReducedEncoder);
+        let pool = AnyReduceConfig::for_tokens("patch-merger", 2, 8).unwrap();
+        let error = reducing(pool).try_init(embed, &device).unwrap_err();
+        assert!(matches!(error, Error::NotRestorable { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_the_encoder_drops_on_its_way_is_restored_as_masked() {
+        let device = Device::flex();
+        let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+        let drop = AnyReduceConfig::RandomMask(RandomMaskConfig::new(0.5));
+        let mae = reducing(drop).with_mask_ratio(0.5).init(embed, &device);
+        let images = Tensor::random([1, 1, 8, 16], Distribution::Default, &device);
+        let (latent, restore) = mae.encode_visible(images, &noise(8 + 4));
+        assert_eq!(latent.tokens(), 2);
+        assert_eq!(restore.mask().sum().into_scalar::<f32>(), 6.0);
+        assert_eq!(mae.decode(latent, &restore).embeddings().dims(), [1, 8, 16]);
     }
 }
