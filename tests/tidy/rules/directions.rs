@@ -6,6 +6,7 @@ use crate::rules::assert_none;
 /// From bottom to top. A folder imports from those in rows above its own here, never from its own row.
 const ORDER: &[&[&str]] = &[
     &["error"],
+    &["or_panic"],
     &["grid", "noise"],
     &["resample"],
     &["ops"],

@@ -14,6 +14,15 @@ catalogue! {
     /// Configuration of an embedding chosen at run time.
     config AnyPatchEmbedConfig;
     /// An embedding chosen at run time.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use burn_patch::embed::{AnyPatchEmbedConfig, EMBEDDINGS, PatchEmbed};
+    ///
+    /// let device = Device::flex();
+    /// let embed = AnyPatchEmbedConfig::for_stride(EMBEDDINGS[0].name, [4, 4], 3, 16).unwrap().init(&device);
+    /// assert_eq!(embed.forward(Tensor::zeros([1, 3, 8, 12], &device)).embeddings().dims(), [1, 6, 16]);
+    /// ```
     module AnyPatchEmbed;
     /// The embedding called `name` with its usual settings and one token per `stride`
     /// (`[vertical, horizontal]` in pixels); none if [`EMBEDDINGS`] has no such name.

@@ -55,6 +55,15 @@ pub struct DeformablePatchEmbedConfig {
 }
 
 /// Decodes predicted offsets to boxes.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use burn_patch::embed::DeformablePatchEmbedConfig;
+///
+/// let embed = DeformablePatchEmbedConfig::new([4, 4], 3, 8).init(&Device::flex());
+/// let half_sides = embed.box_coder.wh_bias.val().tanh().into_data().try_to_vec_as::<f32>().unwrap();
+/// assert!(half_sides.iter().all(|share| (share - 0.25).abs() < 1e-6));
+/// ```
 #[derive(Module, Debug)]
 pub struct BoxCoder {
     /// Added to the predicted width and height, `[2]`. It starts at `ln √(5/3)`, whose tanh is ¼.

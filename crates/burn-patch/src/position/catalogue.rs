@@ -12,6 +12,19 @@ catalogue! {
     /// Configuration of a position encoding chosen at run time.
     config AnyPositionConfig;
     /// A position encoding chosen at run time.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
+    /// use burn_patch::position::{AnyPositionConfig, Position, Site};
+    ///
+    /// let device = Device::flex();
+    /// let embed = LinearPatchEmbedConfig::new([4, 4], 3, 16).init(&device);
+    /// let site = Site::over(&embed.layout([8, 12]).unwrap(), 16);
+    /// let position = AnyPositionConfig::by_name("sincos").unwrap().init(&site, &device);
+    /// let tokens = position.add(embed.forward(Tensor::zeros([1, 3, 8, 12], &device)), 0);
+    /// assert_eq!(tokens.embeddings().dims(), [1, 6, 16]);
+    /// ```
     module AnyPosition;
     /// The encoding called `name` with its usual settings; none if [`POSITIONS`] has no such name.
     named by_name = new();

@@ -11,6 +11,20 @@ catalogue! {
     /// Configuration of a reducer chosen at run time.
     config AnyReduceConfig;
     /// A reducer chosen at run time.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use burn_patch::Noise;
+    /// use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
+    /// use burn_patch::reduce::{AnyReduceConfig, Reduce, Seen};
+    ///
+    /// let device = Device::flex();
+    /// let embed = LinearPatchEmbedConfig::new([4, 4], 3, 16).init(&device);
+    /// let tokens = embed.forward(Tensor::zeros([1, 3, 8, 12], &device));
+    /// let reducer = AnyReduceConfig::for_tokens("patch-merger", 4, 16).unwrap().init(&device);
+    /// let reduced = reducer.reduce(tokens, Seen::Tokens, 0, &mut Noise::None);
+    /// assert_eq!(reduced.tokens.embeddings().dims(), [1, 4, 16]);
+    /// ```
     module AnyReduce;
     /// The reducer called `name` with its usual settings, to `tokens` tokens of width `dim`; none if
     /// [`REDUCERS`] has no such name.

@@ -26,6 +26,17 @@ pub struct DropPathConfig {
 ///
 /// The draw comes from the device's generator, as in Burn's own `Dropout`, so it differs between
 /// backends.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_vit::layers::DropPathConfig;
+///
+/// let path = DropPathConfig::new(0.1).try_init().unwrap();
+/// // On a device without autodiff nothing trains, and nothing is dropped.
+/// let branch = Tensor::<3>::ones([4, 2, 3], &Device::flex());
+/// path.forward(branch.clone()).into_data().assert_eq(&branch.into_data(), true);
+/// assert!(DropPathConfig::new(1.0).try_init().is_err());
+/// ```
 #[derive(Module, Debug)]
 pub struct DropPath {
     /// Probability of dropping.

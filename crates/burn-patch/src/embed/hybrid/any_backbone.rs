@@ -21,6 +21,16 @@ pub enum AnyBackboneConfig {
 }
 
 /// A provided backbone.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_patch::embed::{AnyBackboneConfig, Backbone, ConvNextStemConfig};
+///
+/// let device = Device::flex();
+/// let config = AnyBackboneConfig::ConvNextStem(ConvNextStemConfig::new(3, 8));
+/// let backbone = config.try_init(&device).unwrap();
+/// assert_eq!(backbone.forward(Tensor::zeros([1, 3, 8, 12], &device)).dims(), [1, 8, 2, 3]);
+/// ```
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant)] // one per model; a box would be no Module
 pub enum AnyBackbone {

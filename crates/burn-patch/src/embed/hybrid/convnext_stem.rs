@@ -47,6 +47,15 @@ pub struct ConvNextStemConfig {
 /// `LN(Conv2d(x; 4, 4, 0) + b)`, the norm over each place's channels.
 ///
 /// Initialised as the reference: weight `N(0, 0.02)`, bias 0.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_patch::embed::{Backbone, ConvNextStemConfig};
+///
+/// let device = Device::flex();
+/// let stem = ConvNextStemConfig::new(3, 40).init(&device);
+/// assert_eq!(stem.forward(Tensor::zeros([1, 3, 32, 50], &device)).dims(), [1, 40, 8, 12]);
+/// ```
 #[derive(Module, Debug)]
 pub struct ConvNextStem {
     /// The patches' projection.

@@ -27,6 +27,15 @@ const POOL_KERNEL: [usize; 2] = [3, 3];
 const POOL_STRIDE: [usize; 2] = [2, 2];
 
 /// The stem of a [`ResNetV2`](super::ResNetV2).
+///
+/// ```
+/// use burn::tensor::Device;
+/// use burn_patch::embed::ResNetV2Config;
+///
+/// let config = ResNetV2Config::new([2].into()).with_stem_dim(16).with_stage_dims([32].into()).with_groups(8);
+/// let resnet = config.init(&Device::flex());
+/// assert_eq!(resnet.stem.conv.weight.dims(), [16, 3, 7, 7]);
+/// ```
 #[derive(Module, Debug)]
 pub struct ResNetStem {
     /// 7×7.
@@ -38,6 +47,15 @@ pub struct ResNetStem {
 }
 
 /// A stage of a [`ResNetV2`](super::ResNetV2).
+///
+/// ```
+/// use burn::tensor::Device;
+/// use burn_patch::embed::ResNetV2Config;
+///
+/// let config = ResNetV2Config::new([2].into()).with_stem_dim(16).with_stage_dims([32].into()).with_groups(8);
+/// let resnet = config.init(&Device::flex());
+/// assert_eq!(resnet.stages[0].blocks.len(), 2);
+/// ```
 #[derive(Module, Debug)]
 pub struct ResNetStage {
     /// The blocks.
@@ -45,6 +63,17 @@ pub struct ResNetStage {
 }
 
 /// A block of a [`ResNetV2`](super::ResNetV2).
+///
+/// ```
+/// use burn::tensor::Device;
+/// use burn_patch::embed::ResNetV2Config;
+///
+/// let config = ResNetV2Config::new([2].into()).with_stem_dim(16).with_stage_dims([32].into()).with_groups(8);
+/// let resnet = config.init(&Device::flex());
+/// let blocks = &resnet.stages[0].blocks;
+/// assert_eq!(blocks[0].conv2.weight.dims(), [8, 8, 3, 3]);
+/// assert!(blocks[0].downsample.is_some() && blocks[1].downsample.is_none());
+/// ```
 #[derive(Module, Debug)]
 pub struct Bottleneck {
     /// The shortcut of a stage's first block.
@@ -64,6 +93,16 @@ pub struct Bottleneck {
 }
 
 /// 1×1 at the block's stride, and its norm.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use burn_patch::embed::ResNetV2Config;
+///
+/// let config = ResNetV2Config::new([2].into()).with_stem_dim(16).with_stage_dims([32].into()).with_groups(8);
+/// let resnet = config.init(&Device::flex());
+/// let shortcut = resnet.stages[0].blocks[0].downsample.as_ref().unwrap();
+/// assert_eq!(shortcut.conv.weight.dims(), [32, 16, 1, 1]);
+/// ```
 #[derive(Module, Debug)]
 pub struct Shortcut {
     /// The convolution.

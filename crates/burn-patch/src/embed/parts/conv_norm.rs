@@ -74,6 +74,16 @@ impl ConvStep {
 /// # Equation
 ///
 /// `γ·(W∗x − μ)/√(σ² + ε) + β`, with the running `μ` and `σ²` at inference and the batch's own in training.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use burn_patch::embed::ConvStemPatchEmbedConfig;
+///
+/// let embed = ConvStemPatchEmbedConfig::for_stride([4, 4], 3, 16).init(&Device::flex());
+/// let folded = embed.stem[0].fold();
+/// assert!(folded.bn.is_none() && folded.linear.bias.is_some());
+/// assert_eq!(folded.linear.weight.dims(), embed.stem[0].linear.weight.dims());
+/// ```
 #[derive(Module, Debug)]
 pub struct ConvNorm {
     /// The convolution, weight `[dim, channels, kh, kw]`.

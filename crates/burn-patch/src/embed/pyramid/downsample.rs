@@ -98,6 +98,15 @@ pub enum Downsample {
 /// ConvNeXt's step between levels: LayerNorm of each cell, then a convolution whose kernel is its stride.
 ///
 /// The convolution's weights are `N(0, 0.02)`, its bias 0.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use burn_patch::embed::{Downsample, DownsampleConfig, DownsampleKind};
+///
+/// let config = DownsampleConfig::new(DownsampleKind::ConvNext, [2, 2], 8, 16);
+/// let Downsample::ConvNext(step) = config.init(&Device::flex()) else { unreachable!() };
+/// assert_eq!(step.proj.weight.dims(), [16, 8, 2, 2]);
+/// ```
 #[derive(Module, Debug)]
 pub struct ConvNextDownsample {
     /// Normalisation, `downsample.0` in a checkpoint of timm.
@@ -107,6 +116,15 @@ pub struct ConvNextDownsample {
 }
 
 /// A convolution, BatchNorm and GELU. The convolution has a bias, which the norm takes away while it trains.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use burn_patch::embed::{Downsample, DownsampleConfig, DownsampleKind};
+///
+/// let config = DownsampleConfig::new(DownsampleKind::ConvBatchNorm, [2, 2], 8, 16);
+/// let Downsample::ConvBatchNorm(step) = config.init(&Device::flex()) else { unreachable!() };
+/// assert_eq!(step.conv.weight.dims(), [16, 8, 3, 3]);
+/// ```
 #[derive(Module, Debug)]
 pub struct ConvBatchNorm {
     /// The convolution.

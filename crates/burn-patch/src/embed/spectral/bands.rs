@@ -9,6 +9,15 @@ use crate::embed::spectral::transform::{Folded, fold, transform};
 use crate::ops::linear;
 
 /// Some frequencies and their projection.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use burn_patch::embed::FourierPatchEmbedConfig;
+///
+/// // 4×(4/2 + 1) frequencies, two parts of each, three channels.
+/// let embed = FourierPatchEmbedConfig::new([4, 4], 3, 8).init(&Device::flex());
+/// assert_eq!(embed.band.proj.weight.dims(), [4 * 3 * 2 * 3, 8]);
+/// ```
 #[derive(Module, Debug)]
 pub struct FourierBand {
     /// The projection, weight `[channels·features, dim]`.
@@ -18,6 +27,15 @@ pub struct FourierBand {
 }
 
 /// The high frequencies and what mixes them with the low ones.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use burn_patch::embed::{Bands, FourierPatchEmbedConfig};
+///
+/// let config = FourierPatchEmbedConfig::new([4, 4], 3, 8).with_bands(Bands::Split { cutoff: 0.25 });
+/// let high = config.init(&Device::flex()).high.unwrap();
+/// high.low_share().into_data().assert_eq(&[0.5f32; 8].into(), true);
+/// ```
 #[derive(Module, Debug)]
 pub struct HighBand {
     /// The high frequencies.

@@ -9,6 +9,20 @@ use crate::Error;
 const CONSTANT: f64 = 1e-6;
 
 /// Mean and standard deviation of each feature: buffers that are saved with the module and not trained.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_patch::embed::{DctPatchEmbedConfig, Frequencies};
+///
+/// let device = Device::flex();
+/// let config = DctPatchEmbedConfig::new([2, 2], 1, 8).with_frequencies(Frequencies::First(1));
+/// // The constant coefficient of an even patch of 2×2 is twice its value, and never varies.
+/// let embed = config.init(&device).with_statistics_of(Tensor::ones([1, 1, 4, 4], &device) * 3.0);
+/// let statistics = embed.statistics.unwrap();
+/// let [mean, std]: [f32; 2] = [statistics.mean, statistics.std].map(|value| value.val().into_scalar());
+/// assert!((mean - 6.0).abs() < 1e-5);
+/// assert_eq!(std, 1.0);
+/// ```
 #[derive(Module, Debug)]
 pub struct FeatureStatistics {
     /// Mean, `[features]`.

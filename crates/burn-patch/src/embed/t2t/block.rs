@@ -20,6 +20,17 @@ pub enum T2tBlockKind {
 }
 
 /// A block between two splits: windows `[batch, tokens, input]` to tokens `[batch, tokens, token_dim]`.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_patch::embed::{T2tPatchEmbedConfig, T2tPreset};
+///
+/// let device = Device::flex();
+/// let embed = T2tPatchEmbedConfig::preset(T2tPreset::VitT14, 3).init(&device);
+/// // Windows of 7×7 over three channels, then 3×3 over the tokens of the first split.
+/// assert_eq!(embed.attentions[0].forward(Tensor::zeros([1, 5, 147], &device)).dims(), [1, 5, 64]);
+/// assert_eq!(embed.attentions[1].forward(Tensor::zeros([1, 5, 576], &device)).dims(), [1, 5, 64]);
+/// ```
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant)] // one per split; a box would be no Module
 pub enum T2tBlock {
@@ -63,6 +74,16 @@ impl T2tBlock {
 /// # Equation
 ///
 /// `y = A(LN(x))`, result `y + fc2(GELU(fc1(LN(y))))`.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_patch::embed::{T2tBlock, T2tPatchEmbedConfig, T2tPreset};
+///
+/// let device = Device::flex();
+/// let embed = T2tPatchEmbedConfig::preset(T2tPreset::VitT14, 3).init(&device);
+/// let T2tBlock::Transformer(block) = &embed.attentions[0] else { unreachable!() };
+/// assert_eq!(block.forward(Tensor::zeros([1, 5, 147], &device)).dims(), [1, 5, 64]);
+/// ```
 #[derive(Module, Debug)]
 pub struct TokenTransformer {
     /// Normalisation of the windows.
@@ -104,6 +125,17 @@ impl TokenTransformer {
 ///
 /// `v + P·softmax(q·kᵀ/√input)·v`: the scale is that of the *input's* width, although queries have `token_dim`
 /// values, and the values stand in for the skip, since the input is too wide to add.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_patch::embed::{T2tBlock, T2tPatchEmbedConfig, T2tPreset};
+///
+/// let device = Device::flex();
+/// let embed = T2tPatchEmbedConfig::preset(T2tPreset::VitT14, 3).init(&device);
+/// let T2tBlock::Transformer(block) = &embed.attentions[0] else { unreachable!() };
+/// assert_eq!(block.attn.qkv.weight.dims(), [147, 3 * 64]);
+/// assert_eq!(block.attn.forward(Tensor::zeros([1, 5, 147], &device)).dims(), [1, 5, 64]);
+/// ```
 #[derive(Module, Debug)]
 pub struct T2tAttention {
     /// Query, key and value, `input → 3·token_dim`, without a bias.
@@ -137,6 +169,17 @@ impl T2tAttention {
 /// `w` is drawn once, orthogonal times `√m`, and not trained. Half precision is computed in `f32` between the
 /// projections. The reference's dropout (0.1) is left out. Unlike [`TokenTransformer`], nothing divides the
 /// queries by a root of their width, as in the reference.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_patch::embed::{T2tBlock, T2tPatchEmbedConfig, T2tPreset};
+///
+/// let device = Device::flex();
+/// let embed = T2tPatchEmbedConfig::preset(T2tPreset::Vit7, 3).init(&device);
+/// let T2tBlock::Performer(block) = &embed.attentions[0] else { unreachable!() };
+/// assert_eq!(block.w.dims(), [32, 64]);
+/// assert_eq!(block.forward(Tensor::zeros([1, 5, 147], &device)).dims(), [1, 5, 64]);
+/// ```
 #[derive(Module, Debug)]
 pub struct TokenPerformer {
     /// Normalisation of the windows.

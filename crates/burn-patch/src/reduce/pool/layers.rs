@@ -33,6 +33,14 @@ pub(crate) fn token_mlp(dim: usize, hidden: usize, tokens: usize) -> MlpConfig {
 /// # Equation
 ///
 /// `r, z = σ(W·x + U·h)`, `n = tanh(W·x + r⊙(U·h))`, `h ← (1 − z)⊙n + z⊙h`
+///
+/// ```
+/// use burn::tensor::Device;
+/// use burn_patch::reduce::SlotAttentionConfig;
+///
+/// let slots = SlotAttentionConfig::new(5, 8).init(&Device::flex());
+/// assert_eq!(slots.gru.ih.weight.dims(), [8, 3 * 8]);
+/// ```
 #[derive(Module, Debug)]
 pub struct GruCell {
     /// Input to gates, `dim → 3·dim`.
