@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use tiny_mae::{Choice, Source};
+use support::Choice;
+use support::data::Source;
 
 /// Train the same tiny ViT with each patch embedding, on the same pictures, budget and seed.
 ///

@@ -17,5 +17,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    tiny_mae::program(run::run)
+    support::program(run::run)
 }

@@ -7,13 +7,12 @@ use burn::tensor::{Device, Tensor};
 use burn_patch::embed::{AnyPatchEmbed, PatchEmbed};
 use burn_patch::reduce::TokenPool;
 use burn_vit::Vit;
-use tiny_mae::{
-    Choice, Classifier, Error, PictureBatcher, RATE_FROM_SCRATCH, Split, TEST_BATCH, accuracy,
-    learner, loader,
-};
+use support::data::Split;
+use support::train::{Classifier, PictureBatcher, TEST_BATCH, accuracy, learner, loader};
+use support::{Choice, Error, RATE_FROM_SCRATCH};
 
 use crate::cli::Args;
-use crate::report::Row;
+use crate::report::table::Row;
 
 /// How long the forward passes are timed.
 const TIMED: Duration = Duration::from_millis(300);

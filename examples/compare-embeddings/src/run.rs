@@ -2,11 +2,13 @@
 
 use burn::tensor::Device;
 use burn_patch::ops::backends::device;
-use tiny_mae::{Choice, Error, Split, make_writable};
+use support::data::Split;
+use support::report::make_writable;
+use support::{Choice, Error};
 
 use crate::cli::Args;
 use crate::measure::Bench;
-use crate::report::{Settings, Table};
+use crate::report::table::{Settings, Table};
 
 /// Training and held-out pictures of a quick run.
 const QUICK: [usize; 2] = [1024, 512];

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-
-use crate::data::{DatasetName, Source};
-use crate::model::Choice;
+use support::Choice;
+use support::data::{DatasetName, Source};
 
 /// Pre-train a tiny masked autoencoder on real pictures, fine-tune a ViT from its encoder, and train
 /// the same ViT from scratch for comparison.

@@ -10,16 +10,17 @@ use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn_patch::embed::{AnyPatchEmbed, PatchEmbed};
 use burn_patch::ops::backends::device;
 use burn_vit::{Mae, Vit};
-
-use crate::cli::{Args, Task};
-use crate::data::{Pictures, Split};
-use crate::error::Error;
-use crate::model::{DROP_PATH, PATCH, RATE_FROM_SCRATCH};
-use crate::report::{self, Curve, Metrics};
-use crate::train::{
+use support::data::{Pictures, Split};
+use support::report::{Curve, curves, make_writable};
+use support::train::{
     Batchers, Classifier, Outcome, Phase, PictureBatcher, Pretrainer, accuracy, last_checkpoint,
     train,
 };
+use support::{DROP_PATH, Error, PATCH, RATE_FROM_SCRATCH};
+
+use crate::cli::{Args, Task};
+use crate::report::metrics::Metrics;
+use crate::report::reconstructions::{SHOWN, reconstructions};
 
 const RATE_FINE_TUNE: f64 = 1e-3;
 /// Held-out pictures whose loss is watched while training; all of them count at the end.
@@ -35,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         true => split.truncated(QUICK[0], QUICK[1]),
         false => split,
     };
-    report::make_writable(&args.out)?;
+    make_writable(&args.out)?;
     let session = Session::new(args, device, split)?;
     session.open_runs()?;
     println!(
@@ -50,12 +51,12 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         args.embed.name(),
     );
     let mut metrics = Metrics::new(args, &session.split.name);
-    let mut curves = Vec::new();
+    let mut panels = Vec::new();
     let mut encoder = None;
     if args.task != Task::Vit {
         let outcome = session.pretrain()?;
         metrics.add_mae(&outcome);
-        curves.push(Curve::new("MAE", &outcome));
+        panels.push(Curve::new("MAE", &outcome));
         session.save("mae", outcome.model.mae.clone())?;
         session.paint(&outcome.model.mae)?;
         encoder = Some(outcome.model.mae.into_encoder());
@@ -66,16 +67,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             .with_drop_path(DROP_PATH)?;
         let outcome = session.classify("finetuned", vit, RATE_FINE_TUNE)?;
         metrics.add_finetuned(&outcome, session.accuracy(&outcome.model.vit));
-        curves.push(Curve::new("ViT fine-tuned", &outcome));
+        panels.push(Curve::new("ViT fine-tuned", &outcome));
         session.save("vit-finetuned", outcome.model.vit)?;
     }
     if args.task != Task::Mae {
         let outcome = session.classify("scratch", session.vit()?, RATE_FROM_SCRATCH)?;
         metrics.add_scratch(&outcome, session.accuracy(&outcome.model.vit));
-        curves.push(Curve::new("ViT from scratch", &outcome));
+        panels.push(Curve::new("ViT from scratch", &outcome));
         session.save("vit-scratch", outcome.model.vit)?;
     }
-    report::curves(&args.out.join("curves.png"), &curves)?;
+    curves(&args.out.join("curves.png"), &panels)?;
     metrics.write(&args.out.join("metrics.json"))?;
     metrics.print();
     Ok(())
@@ -225,14 +226,14 @@ impl<'a> Session<'a> {
     }
 
     fn paint(&self, mae: &Mae<AnyPatchEmbed>) -> Result<(), Error> {
-        let shown: Vec<usize> = (0..report::SHOWN.min(self.split.test.len())).collect();
+        let shown: Vec<usize> = (0..SHOWN.min(self.split.test.len())).collect();
         let batch = self
             .batcher(&self.split.test, false, 0)
             .collect(&shown, &self.device);
         let output = mae.forward(batch.images.clone(), &batch.noise);
         let painted = mae.paint(batch.images.clone(), &output);
         let path = self.args.out.join("reconstructions.png");
-        report::reconstructions(&path, batch.images, output.mask, painted, PATCH)
+        reconstructions(&path, batch.images, output.mask, painted, PATCH)
     }
 
     /// As a Burn record and as safetensors with PyTorch's names and layout.

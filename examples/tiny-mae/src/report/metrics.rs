@@ -1,11 +1,14 @@
+//! What metrics.json holds.
+
 use std::path::Path;
 
 use burn::module::Module;
 use serde::Serialize;
+use support::Error;
+use support::report::write;
+use support::train::{Classifier, Outcome, Pretrainer};
 
 use crate::cli::Args;
-use crate::error::Error;
-use crate::train::{Classifier, Outcome, Pretrainer};
 
 /// What metrics.json holds; what was not trained is null.
 #[derive(Debug, Serialize)]
@@ -104,7 +107,7 @@ impl Metrics {
 
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
         let json = serde_json::to_string_pretty(self).expect("plain numbers serialise");
-        super::write(path, &json)
+        write(path, &json)
     }
 
     pub(crate) fn print(&self) {

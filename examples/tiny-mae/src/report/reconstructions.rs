@@ -1,10 +1,11 @@
+//! The sheet of originals, masked pictures and reconstructions.
+
 use std::path::Path;
 
 use burn::tensor::Tensor;
 use image::imageops::{FilterType, resize};
 use image::{Rgb, RgbImage};
-
-use crate::error::Error;
+use support::Error;
 
 /// Pictures shown.
 pub(crate) const SHOWN: usize = 16;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 
-use super::Pictures;
+use crate::data::pictures::Pictures;
 use crate::error::Error;
 
 /// A pair of files.

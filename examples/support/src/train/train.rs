@@ -1,58 +1,29 @@
+//! The training loop, by burn-train.
+
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use burn::store::ModuleRecord;
-use burn::tensor::Device;
 use burn::train::logger::{FileMetricLogger, MetricLogger};
 use burn::train::metric::NumericEntry;
 use burn::train::metric::store::Split;
 use burn::train::{InferenceStep, LearnerModel, SupervisedTraining, TrainStep};
 
-use super::plain_renderer::PlainRenderer;
-use super::{Batch, PictureBatcher, learner, loader};
 use crate::error::Error;
-
-/// One training: which model, how long, how fast, where.
-pub(crate) struct Phase {
-    /// What reports and folders call it.
-    pub(crate) name: &'static str,
-    pub(crate) epochs: usize,
-    /// Pictures per step.
-    pub(crate) batch: usize,
-    pub(crate) learning_rate: f64,
-    /// Of the order of the pictures.
-    pub(crate) seed: u64,
-    pub(crate) device: Device,
-    /// Folder of its checkpoints and logs.
-    pub(crate) folder: PathBuf,
-    /// Epochs that a checkpoint there has behind it.
-    pub(crate) done: usize,
-}
-
-/// Pictures to learn from and pictures to watch.
-pub(crate) struct Batchers {
-    pub(crate) train: PictureBatcher,
-    pub(crate) train_len: usize,
-    pub(crate) test: PictureBatcher,
-    pub(crate) test_len: usize,
-}
-
-/// A trained model, out of training mode, and how it came about.
-pub(crate) struct Outcome<M> {
-    pub(crate) model: M,
-    /// Per epoch.
-    pub(crate) train_loss: Vec<f64>,
-    /// Per epoch.
-    pub(crate) test_loss: Vec<f64>,
-    /// Training pictures that went through in this run.
-    pub(crate) pictures: usize,
-    /// Seconds that they took, the held-out pictures and checkpoints of each epoch included.
-    pub(crate) seconds: f64,
-}
+use crate::train::batch::Batch;
+use crate::train::batchers::Batchers;
+use crate::train::checkpoint::load;
+use crate::train::loader::loader;
+use crate::train::outcome::Outcome;
+use crate::train::phase::Phase;
+use crate::train::plain_renderer::PlainRenderer;
+use crate::train::recipe::learner;
 
 /// Trains `model`, or goes on from the last checkpoint; `register` adds the metrics.
-pub(crate) fn train<M>(
+///
+/// # Errors
+///
+/// If a checkpoint does not fit, or training ends early.
+pub fn train<M>(
     phase: &Phase,
     model: M,
     batchers: Batchers,
@@ -107,38 +78,6 @@ where
         ));
     }
     outcome(phase, result.model, pictures, start.elapsed().as_secs_f64())
-}
-
-/// The last epoch with model, optimizer and scheduler.
-pub(crate) fn last_checkpoint(folder: &Path) -> Option<usize> {
-    let folder = folder.join("checkpoint");
-    let epochs = std::fs::read_dir(&folder).ok()?.filter_map(|entry| {
-        let name = entry.ok()?.file_name();
-        name.to_str()?
-            .strip_prefix("model-")?
-            .strip_suffix(".bpk")?
-            .parse()
-            .ok()
-    });
-    epochs
-        .filter(|epoch: &usize| {
-            ["optim", "scheduler"]
-                .iter()
-                .all(|part| folder.join(format!("{part}-{epoch}.bpk")).exists())
-        })
-        .max()
-}
-
-fn load<M: LearnerModel>(phase: &Phase, model: M, epoch: usize) -> Result<M, Error> {
-    let path = phase.folder.join(format!("checkpoint/model-{epoch}.bpk"));
-    let misfit = |why: String| Error::Checkpoint {
-        path: path.clone(),
-        why,
-    };
-    let record = ModuleRecord::load(&path).map_err(|error| misfit(error.to_string()))?;
-    model
-        .try_load_record(record)
-        .map_err(|error| misfit(error.to_string()))
 }
 
 fn outcome<M>(phase: &Phase, model: M, pictures: usize, seconds: f64) -> Result<Outcome<M>, Error> {

@@ -1,3 +1,5 @@
+//! Progress as plain lines, for output that is no terminal.
+
 use std::collections::HashMap;
 use std::time::Instant;
 

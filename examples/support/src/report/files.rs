@@ -1,3 +1,5 @@
+//! Result files, and the check before training that they can be written.
+
 use std::path::Path;
 
 use crate::error::Error;

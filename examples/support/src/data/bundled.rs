@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use super::{Pictures, Split, idx};
+use crate::data::idx;
+use crate::data::pictures::Pictures;
+use crate::data::split::Split;
 use crate::error::Error;
 
 /// Training pictures of the bundled Fashion-MNIST file; the rest is held out.

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
 
-use super::{Pictures, Split};
+use crate::data::idx;
+use crate::data::pictures::Pictures;
+use crate::data::split::Split;
 use crate::error::Error;
 
 /// Reads `folder/CLASS/*` or `folder/{train,test}/CLASS/*`, each picture resized to `side × side` RGB.
@@ -35,7 +37,7 @@ fn classes(folder: &Path) -> Result<Vec<String>, Error> {
             path: folder.to_owned(),
             why: format!(
                 "expected {} and its companions, or 1 to 255 folders of pictures, got {} folders",
-                super::idx::TRAIN.images,
+                idx::TRAIN.images,
                 classes.len()
             ),
         });

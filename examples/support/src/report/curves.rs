@@ -1,33 +1,22 @@
+//! The plot of losses by epoch.
+
 use std::error::Error as StdError;
 use std::path::Path;
 
 use plotters::prelude::*;
 
-use super::{Canvas, picture};
 use crate::error::Error;
-use crate::train::Outcome;
+use crate::report::canvas::{Canvas, picture};
+use crate::report::curve::Curve;
 
 const PANEL: (u32, u32) = (480, 360);
 
-/// A panel of the plot: loss per epoch, on training and held-out pictures.
-pub(crate) struct Curve {
-    title: &'static str,
-    train: Vec<f64>,
-    test: Vec<f64>,
-}
-
-impl Curve {
-    pub(crate) fn new<M>(title: &'static str, outcome: &Outcome<M>) -> Self {
-        Self {
-            title,
-            train: outcome.train_loss.clone(),
-            test: outcome.test_loss.clone(),
-        }
-    }
-}
-
 /// Draws the panels side by side.
-pub(crate) fn curves(path: &Path, curves: &[Curve]) -> Result<(), Error> {
+///
+/// # Errors
+///
+/// [`Error::Output`] if `path` cannot be written.
+pub fn curves(path: &Path, curves: &[Curve]) -> Result<(), Error> {
     let size = (PANEL.0 * curves.len() as u32, PANEL.1);
     picture(path, size, |canvas| plot(canvas, curves))
 }

@@ -1,3 +1,5 @@
+//! Pictures drawn with plotters, with the one font that is compiled in.
+
 use std::error::Error as StdError;
 use std::path::Path;
 use std::sync::Once;

@@ -1,25 +1,15 @@
+//! From pictures in memory to batches on the device.
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
-use burn::data::dataset::{Dataset, DatasetError};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use burn_patch::reduce::uniform_noise;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::data::Pictures;
-
-/// Pictures on the device, with the host's random numbers for them.
-#[derive(Debug, Clone)]
-pub struct Batch {
-    /// Pixels in −1..1, `[batch, channels, height, width]`.
-    pub images: Tensor<4>,
-    /// Classes, `[batch]`.
-    pub labels: Tensor<1, Int>,
-    /// Masking noise, one value per patch.
-    pub noise: Vec<f32>,
-}
+use crate::train::batch::Batch;
 
 /// Flips and masks with a seeded generator on the host, so that every backend sees the same.
 pub struct PictureBatcher {
@@ -76,36 +66,5 @@ impl PictureBatcher {
 impl Batcher<usize, Batch> for PictureBatcher {
     fn batch(&self, items: Vec<usize>, device: &Device) -> Batch {
         self.collect(&items, device)
-    }
-}
-
-/// The first `len` pictures of `batcher`, `batch` at a time; if `shuffle` seeds it, every epoch has an order
-/// of its own.
-pub fn loader(
-    batcher: PictureBatcher,
-    len: usize,
-    batch: usize,
-    shuffle: Option<u64>,
-    device: &Device,
-) -> Arc<dyn DataLoader<Batch>> {
-    let builder = DataLoaderBuilder::new(batcher)
-        .batch_size(batch)
-        .set_device(device.clone());
-    match shuffle {
-        Some(seed) => builder.shuffle(seed).build(Indices(len)),
-        None => builder.build(Indices(len)),
-    }
-}
-
-/// The indices `0..len`: the batcher holds the pictures.
-struct Indices(usize);
-
-impl Dataset<usize> for Indices {
-    fn get(&self, index: usize) -> Result<usize, DatasetError> {
-        Ok(index)
-    }
-
-    fn len(&self) -> usize {
-        self.0
     }
 }
