@@ -5,6 +5,7 @@
 //! cargo run --release -p compare-embeddings
 //! ```
 
+mod choice;
 mod cli;
 mod measure;
 mod report;

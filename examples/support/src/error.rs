@@ -12,19 +12,19 @@ pub enum Error {
     /// A model refuses.
     #[error(transparent)]
     Vit(#[from] burn_vit::Error),
-    /// An embedding cannot take these pictures.
-    #[error("embedding '{embedding}': {why}")]
+    /// A model cannot take these pictures.
+    #[error("{model}: {why}")]
     Misfit {
-        /// Its name.
-        embedding: &'static str,
+        /// Its embedding and reducer.
+        model: String,
         /// What it expected and got.
         why: burn_vit::Error,
     },
-    /// An MAE over an embedding whose patches cannot be masked and restored.
-    #[error("embedding '{embedding}': {why}; it trains with --task vit")]
+    /// An MAE whose patches cannot be masked and restored.
+    #[error("{model}: {why}; it trains with --task vit")]
     NoReconstruction {
-        /// Its name.
-        embedding: &'static str,
+        /// Its embedding and reducer.
+        model: String,
         /// What it expected and got.
         why: burn_vit::Error,
     },

@@ -4,10 +4,10 @@
 pub mod data;
 mod error;
 mod failure;
-mod model;
 pub mod report;
+mod tiny_model;
 pub mod train;
 
 pub use error::Error;
 pub use failure::program;
-pub use model::{Choice, DROP_PATH, PATCH, RATE_FROM_SCRATCH};
+pub use tiny_model::{DROP_PATH, PATCH, RATE_FROM_SCRATCH, TinyModel};

@@ -8,6 +8,7 @@
 //! it takes and the accuracy to expect.
 
 mod cli;
+mod names;
 mod report;
 mod run;
 

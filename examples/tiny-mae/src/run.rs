@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
     let session = Session::new(args, device, split)?;
     session.open_runs()?;
     println!(
-        "{}: {} training and {} held-out pictures of {}×{}×{}, backend {}, embedding {}",
+        "{}: {} training and {} held-out pictures of {}×{}×{}, backend {}, embedding {}{}",
         session.split.name,
         session.split.train.len(),
         session.split.test.len(),
@@ -48,7 +48,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         session.split.train.size[0],
         session.split.train.size[1],
         args.backend,
-        args.embed.name(),
+        args.embed,
+        args.reduce
+            .map_or_else(String::new, |name| format!(", reducer {name}")),
     );
     let mut metrics = Metrics::new(args, &session.split.name);
     let mut panels = Vec::new();
@@ -93,9 +95,9 @@ impl<'a> Session<'a> {
     /// Builds each model once, so that one that does not fit is refused before any training.
     fn new(args: &'a Args, device: Device, split: Split) -> Result<Self, Error> {
         if args.task != Task::Vit {
-            args.embed.mae(&split, &device)?;
+            args.model().mae(&split, &device)?;
         }
-        let vit = args.embed.vit(&split, &device)?;
+        let vit = args.model().vit(&split, &device)?;
         let patches = vit.patch_embed.layout(split.train.size)?.tokens();
         Ok(Self {
             args,
@@ -109,13 +111,16 @@ impl<'a> Session<'a> {
     fn open_runs(&self) -> Result<(), Error> {
         let runs = self.args.out.join("runs");
         let note = runs.join("run.json");
-        let settings = serde_json::json!({
+        let mut settings = serde_json::json!({
             "dataset": self.split.name,
             "pictures": self.split.train.len(),
-            "embedding": self.args.embed.name(),
+            "embedding": self.args.embed,
             "batch": self.args.batch,
             "seed": self.args.seed,
         });
+        if let Some(reducer) = self.args.reduce {
+            settings["reducer"] = reducer.into();
+        }
         if self.args.resume {
             let text =
                 std::fs::read_to_string(&note).map_err(|_| Error::NothingToResume(runs.clone()))?;
@@ -147,7 +152,7 @@ impl<'a> Session<'a> {
     /// The MAE, trained.
     fn pretrain(&self) -> Result<Outcome<Pretrainer>, Error> {
         let device = self.training_device();
-        let mae = self.args.embed.mae(&self.split, &device)?;
+        let mae = self.args.model().mae(&self.split, &device)?;
         let model = Pretrainer { mae };
         let phase = self.phase("mae", 1, self.args.mae_epochs(), RATE_FROM_SCRATCH);
         train(&phase, model, self.batchers(&phase), |training| {
@@ -159,7 +164,7 @@ impl<'a> Session<'a> {
 
     /// The ViT before training.
     fn vit(&self) -> Result<Vit<AnyPatchEmbed>, Error> {
-        self.args.embed.vit(&self.split, &self.training_device())
+        self.args.model().vit(&self.split, &self.training_device())
     }
 
     /// A classifier, trained.

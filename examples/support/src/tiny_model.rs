@@ -1,15 +1,13 @@
-//! The tiny models, by the name of their embedding.
+//! The tiny models, by the names of their embedding and reducer.
 
-use std::sync::LazyLock;
+use std::fmt;
 
 use burn::module::Module;
 use burn::nn::Initializer;
 use burn::tensor::Device;
-use burn_patch::embed::{AnyPatchEmbed, AnyPatchEmbedConfig, EMBEDDINGS};
-use burn_patch::reduce::{AnyReduceConfig, REDUCERS};
+use burn_patch::embed::{AnyPatchEmbed, AnyPatchEmbedConfig};
+use burn_patch::reduce::AnyReduceConfig;
 use burn_vit::{ClassToken, Mae, MaeConfig, Pooling, Position, ReduceAt, Vit, VitConfig};
-use clap::ValueEnum;
-use clap::builder::PossibleValue;
 
 use crate::data::Split;
 use crate::error::Error;
@@ -36,52 +34,16 @@ pub const DROP_PATH: f64 = 0.1;
 /// Tokens that a reducer leaves.
 const LEARNED_TOKENS: usize = 8;
 
-/// What `--embed` names: an embedding of the catalogue, or a reducer in the middle of the ViT over linear patches.
+/// A tiny ViT over an embedding, with a reducer in its middle or with none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Choice {
-    name: &'static str,
-    summary: &'static str,
-    embedding: &'static str,
-    reducer: Option<&'static str>,
+pub struct TinyModel {
+    /// Name of the embedding, one of [`EMBEDDINGS`](burn_patch::embed::EMBEDDINGS).
+    pub embedding: &'static str,
+    /// Name of the reducer, one of [`REDUCERS`](burn_patch::reduce::REDUCERS).
+    pub reducer: Option<&'static str>,
 }
 
-static CHOICES: LazyLock<Vec<Choice>> = LazyLock::new(|| {
-    let embeddings = EMBEDDINGS.iter().map(|info| Choice {
-        name: info.name,
-        summary: info.summary,
-        embedding: info.name,
-        reducer: None,
-    });
-    let reducers = REDUCERS.iter().map(|info| Choice {
-        name: info.name,
-        summary: info.summary,
-        embedding: "linear",
-        reducer: Some(info.name),
-    });
-    embeddings.chain(reducers).collect()
-});
-
-impl ValueEnum for Choice {
-    fn value_variants<'a>() -> &'a [Self] {
-        &CHOICES
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(self.name).help(self.summary))
-    }
-}
-
-impl Choice {
-    /// What command lines and reports call it.
-    pub fn name(self) -> &'static str {
-        self.name
-    }
-
-    /// What it does, in a few words.
-    pub fn summary(self) -> &'static str {
-        self.summary
-    }
-
+impl TinyModel {
     /// The classifier before training: dim 64, 4 blocks, 4 heads, one token per 4×4 px, mean pooling.
     ///
     /// # Errors
@@ -108,7 +70,7 @@ impl Choice {
             burn_vit::Error::OffGrid
             | burn_vit::Error::Untiled { .. }
             | burn_vit::Error::ReducedEncoder => Error::NoReconstruction {
-                embedding: self.name(),
+                model: self.to_string(),
                 why,
             },
             why => self.misfit(why),
@@ -116,7 +78,7 @@ impl Choice {
         Ok(mae.map_err(refused)?.materialize())
     }
 
-    /// What the name stands for: an embedding and the encoder around it, with the reducer.
+    /// The embedding and the settings of the encoder over it.
     fn encoder(self, split: &Split, device: &Device) -> Result<(AnyPatchEmbed, VitConfig), Error> {
         let pictures = &split.train;
         let embed =
@@ -138,8 +100,18 @@ impl Choice {
 
     fn misfit(self, why: burn_vit::Error) -> Error {
         Error::Misfit {
-            embedding: self.name(),
+            model: self.to_string(),
             why,
+        }
+    }
+}
+
+impl fmt::Display for TinyModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "embedding '{}'", self.embedding)?;
+        match self.reducer {
+            Some(reducer) => write!(f, " with reducer '{reducer}'"),
+            None => Ok(()),
         }
     }
 }
@@ -151,32 +123,55 @@ mod tests {
 
     use crate::data::Pictures;
 
-    #[test]
-    fn an_embedding_that_cannot_be_masked_and_restored_still_makes_a_classifier() {
+    fn untiled() -> Split {
         let pictures = Arc::new(Pictures {
             pixels: vec![0; 900],
             labels: vec![0],
             channels: 1,
             size: [30; 2],
         });
-        let split = Split {
+        Split {
             name: "untiled".to_owned(),
             train: pictures.clone(),
             test: pictures,
             classes: 2,
+        }
+    }
+
+    #[test]
+    fn an_embedding_that_cannot_be_masked_and_restored_still_makes_a_classifier() {
+        let (split, device) = (untiled(), Device::flex());
+        let overlap = TinyModel {
+            embedding: "overlap",
+            reducer: None,
         };
-        let device = Device::flex();
-        let overlap = Choice::from_str("overlap", false).unwrap();
         assert!(overlap.vit(&split, &device).is_ok());
         let error = overlap.mae(&split, &device).unwrap_err().to_string();
         for part in ["'overlap'", "expected [32, 32] px", "--task vit"] {
             assert!(error.contains(part), "{error}");
         }
-        let linear = Choice::from_str("linear", false).unwrap();
+        let linear = TinyModel {
+            embedding: "linear",
+            reducer: None,
+        };
         let error = linear.vit(&split, &device).unwrap_err().to_string();
         assert!(
             error.contains("'linear'") && error.contains("[30, 30]"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_reducer_goes_with_any_embedding_and_its_refusals_name_both() {
+        let (split, device) = (untiled(), Device::flex());
+        let reduced = TinyModel {
+            embedding: "overlap",
+            reducer: Some("query-pool"),
+        };
+        assert!(reduced.vit(&split, &device).unwrap().reduce.is_some());
+        let error = reduced.mae(&split, &device).unwrap_err().to_string();
+        for part in ["'overlap'", "reducer 'query-pool'", "--task vit"] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 }
