@@ -27,7 +27,7 @@ pub struct AttentionConfig {
 ///
 /// # Shapes
 ///
-/// - tokens `[batch, tokens, dim]`, the same out
+/// - tokens `[batch, tokens, dim]`; output: the same shape
 ///
 /// # Equation
 ///

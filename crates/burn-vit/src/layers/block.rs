@@ -40,7 +40,7 @@ pub struct BlockConfig {
 ///
 /// # Shapes
 ///
-/// - tokens `[batch, tokens, dim]`, the same out
+/// - tokens `[batch, tokens, dim]`; output: the same shape
 ///
 /// # Equation
 ///

@@ -20,7 +20,7 @@ pub struct LayerScaleConfig {
 ///
 /// # Shapes
 ///
-/// - tokens `[batch, tokens, dim]`, the same out
+/// - tokens `[batch, tokens, dim]`; output: the same shape
 #[derive(Module, Debug)]
 pub struct LayerScale {
     /// The factors, `[dim]`.
