@@ -6,7 +6,8 @@ Needs torch==2.9.0 and timm (but for raw-tch), and an idle machine: OpenMP's wai
                            [--threads N] [--only TEXT] [--peer raw-tch]
 `--plot` needs matplotlib. Backends other than flex and ndarray are built with their cargo feature; PyTorch
 runs on the GPU where the backend does. `--peer raw-tch` puts LibTorch's own calls, in a process of ours, in
-PyTorch's place: projections on the CPU, for `--backend tch`.
+PyTorch's place: projections on the CPU, for `--backend tch`. What is worth keeping goes to
+benches/record/<question>/<date>-<machine>.md, with .json and .png beside it.
 """
 
 import argparse

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use tiny_mae::{Choice, Source};
+use support::data::Source;
+
+use crate::choice::Choice;
 
 /// Train the same tiny ViT with each patch embedding, on the same pictures, budget and seed.
 ///

@@ -5,6 +5,7 @@
 //! cargo run --release -p compare-embeddings
 //! ```
 
+mod choice;
 mod cli;
 mod measure;
 mod report;
@@ -17,5 +18,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    tiny_mae::program(run::run)
+    support::program(run::run)
 }

@@ -7,13 +7,13 @@ use burn::tensor::{Device, Tensor};
 use burn_patch::embed::{AnyPatchEmbed, PatchEmbed};
 use burn_patch::reduce::TokenPool;
 use burn_vit::Vit;
-use tiny_mae::{
-    Choice, Classifier, Error, PictureBatcher, RATE_FROM_SCRATCH, Split, TEST_BATCH, accuracy,
-    learner, loader,
-};
+use support::data::Split;
+use support::train::{Classifier, PictureBatcher, TEST_BATCH, accuracy, learner, loader};
+use support::{Error, RATE_FROM_SCRATCH};
 
+use crate::choice::Choice;
 use crate::cli::Args;
-use crate::report::Row;
+use crate::report::table::Row;
 
 /// How long the forward passes are timed.
 const TIMED: Duration = Duration::from_millis(300);
@@ -35,7 +35,9 @@ impl Bench<'_> {
     /// Trains with every seed and measures.
     pub(crate) fn measure(&self, choice: Choice) -> Result<Row, Error> {
         let start = Instant::now();
-        let fresh = choice.vit(self.split, &self.device.clone().autodiff())?;
+        let fresh = choice
+            .model
+            .vit(self.split, &self.device.clone().autodiff())?;
         let embedded = fresh.patch_embed.tokens(self.split.train.size)?;
         let reducer = fresh.reduce.as_ref();
         let mut accuracies = Vec::new();
@@ -49,8 +51,8 @@ impl Bench<'_> {
         }
         let seen = self.args.epochs() * self.split.train.len() * accuracies.len();
         Ok(Row {
-            embedding: choice.name(),
-            summary: choice.summary(),
+            embedding: choice.name,
+            summary: choice.summary,
             accuracy: mean(&accuracies),
             accuracy_deviation: deviation(&accuracies),
             embedding_parameters: trainable(&fresh.patch_embed) + reducer.map_or(0, trainable),
@@ -65,7 +67,7 @@ impl Bench<'_> {
     fn train(&self, choice: Choice, seed: u64) -> Result<Trained, Error> {
         self.device.seed(seed);
         let device = self.device.clone().autodiff();
-        let vit = choice.vit(self.split, &device)?.train();
+        let vit = choice.model.vit(self.split, &device)?.train();
         let (len, epochs) = (self.split.train.len(), self.args.epochs());
         let batch = (self.args.batch as usize).min(len);
         let steps = epochs * len.div_ceil(batch);

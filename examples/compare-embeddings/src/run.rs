@@ -2,11 +2,14 @@
 
 use burn::tensor::Device;
 use burn_patch::ops::backends::device;
-use tiny_mae::{Choice, Error, Split, make_writable};
+use support::Error;
+use support::data::Split;
+use support::report::make_writable;
 
+use crate::choice::Choice;
 use crate::cli::Args;
 use crate::measure::Bench;
-use crate::report::{Settings, Table};
+use crate::report::table::{Settings, Table};
 
 /// Training and held-out pictures of a quick run.
 const QUICK: [usize; 2] = [1024, 512];
@@ -47,7 +50,7 @@ fn fitting(args: &Args, split: &Split, device: &Device) -> Result<Vec<Choice>, E
     let mut fitting = Vec::new();
     let mut refused = None;
     for choice in args.choices() {
-        match choice.vit(split, device) {
+        match choice.model.vit(split, device) {
             Ok(_) => fitting.push(choice),
             Err(error) if args.embeddings.is_empty() => {
                 println!("left out: {error}");

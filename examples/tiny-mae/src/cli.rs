@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use support::TinyModel;
+use support::data::{DatasetName, Source};
 
-use crate::data::{DatasetName, Source};
-use crate::model::Choice;
+use crate::names::Names;
 
 /// Pre-train a tiny masked autoencoder on real pictures, fine-tune a ViT from its encoder, and train
 /// the same ViT from scratch for comparison.
@@ -25,8 +26,12 @@ pub(crate) struct Args {
     pub(crate) backend: String,
 
     /// Patch embedding
-    #[arg(long, value_enum, value_name = "NAME", default_value = "linear")]
-    pub(crate) embed: Choice,
+    #[arg(long, value_parser = Names::embeddings(), value_name = "NAME", default_value = "linear")]
+    pub(crate) embed: &'static str,
+
+    /// Reducer of tokens in the middle of the ViT; for --task vit. Default: none
+    #[arg(long, value_parser = Names::reducers(), value_name = "NAME")]
+    pub(crate) reduce: Option<&'static str>,
 
     #[command(flatten)]
     pub(crate) source: Source,
@@ -68,6 +73,14 @@ pub(crate) enum Task {
 }
 
 impl Args {
+    /// The ViT asked for.
+    pub(crate) fn model(&self) -> TinyModel {
+        TinyModel {
+            embedding: self.embed,
+            reducer: self.reduce,
+        }
+    }
+
     /// Epochs of pre-training.
     pub(crate) fn mae_epochs(&self) -> usize {
         match (self.epochs, self.quick, self.source.dataset) {

@@ -7,6 +7,11 @@
 //! Fashion-MNIST (8,000 pictures of the bundled set), patch 4, dim 64, 4 layers; README has the time
 //! it takes and the accuracy to expect.
 
+mod cli;
+mod names;
+mod report;
+mod run;
+
 use std::process::ExitCode;
 
 /// Training allocates and frees large tensors all the time, which the system's allocator hands back
@@ -15,5 +20,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    tiny_mae::main()
+    support::program(run::run)
 }

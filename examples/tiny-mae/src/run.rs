@@ -10,16 +10,17 @@ use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn_patch::embed::{AnyPatchEmbed, PatchEmbed};
 use burn_patch::ops::backends::device;
 use burn_vit::{Mae, Vit};
-
-use crate::cli::{Args, Task};
-use crate::data::{Pictures, Split};
-use crate::error::Error;
-use crate::model::{DROP_PATH, PATCH, RATE_FROM_SCRATCH};
-use crate::report::{self, Curve, Metrics};
-use crate::train::{
+use support::data::{Pictures, Split};
+use support::report::{Curve, curves, make_writable};
+use support::train::{
     Batchers, Classifier, Outcome, Phase, PictureBatcher, Pretrainer, accuracy, last_checkpoint,
     train,
 };
+use support::{DROP_PATH, Error, PATCH, RATE_FROM_SCRATCH};
+
+use crate::cli::{Args, Task};
+use crate::report::metrics::Metrics;
+use crate::report::reconstructions::{SHOWN, reconstructions};
 
 const RATE_FINE_TUNE: f64 = 1e-3;
 /// Held-out pictures whose loss is watched while training; all of them count at the end.
@@ -35,11 +36,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         true => split.truncated(QUICK[0], QUICK[1]),
         false => split,
     };
-    report::make_writable(&args.out)?;
+    make_writable(&args.out)?;
     let session = Session::new(args, device, split)?;
     session.open_runs()?;
     println!(
-        "{}: {} training and {} held-out pictures of {}×{}×{}, backend {}, embedding {}",
+        "{}: {} training and {} held-out pictures of {}×{}×{}, backend {}, embedding {}{}",
         session.split.name,
         session.split.train.len(),
         session.split.test.len(),
@@ -47,15 +48,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         session.split.train.size[0],
         session.split.train.size[1],
         args.backend,
-        args.embed.name(),
+        args.embed,
+        args.reduce
+            .map_or_else(String::new, |name| format!(", reducer {name}")),
     );
     let mut metrics = Metrics::new(args, &session.split.name);
-    let mut curves = Vec::new();
+    let mut panels = Vec::new();
     let mut encoder = None;
     if args.task != Task::Vit {
         let outcome = session.pretrain()?;
         metrics.add_mae(&outcome);
-        curves.push(Curve::new("MAE", &outcome));
+        panels.push(Curve::new("MAE", &outcome));
         session.save("mae", outcome.model.mae.clone())?;
         session.paint(&outcome.model.mae)?;
         encoder = Some(outcome.model.mae.into_encoder());
@@ -66,16 +69,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
             .with_drop_path(DROP_PATH)?;
         let outcome = session.classify("finetuned", vit, RATE_FINE_TUNE)?;
         metrics.add_finetuned(&outcome, session.accuracy(&outcome.model.vit));
-        curves.push(Curve::new("ViT fine-tuned", &outcome));
+        panels.push(Curve::new("ViT fine-tuned", &outcome));
         session.save("vit-finetuned", outcome.model.vit)?;
     }
     if args.task != Task::Mae {
         let outcome = session.classify("scratch", session.vit()?, RATE_FROM_SCRATCH)?;
         metrics.add_scratch(&outcome, session.accuracy(&outcome.model.vit));
-        curves.push(Curve::new("ViT from scratch", &outcome));
+        panels.push(Curve::new("ViT from scratch", &outcome));
         session.save("vit-scratch", outcome.model.vit)?;
     }
-    report::curves(&args.out.join("curves.png"), &curves)?;
+    curves(&args.out.join("curves.png"), &panels)?;
     metrics.write(&args.out.join("metrics.json"))?;
     metrics.print();
     Ok(())
@@ -92,9 +95,9 @@ impl<'a> Session<'a> {
     /// Builds each model once, so that one that does not fit is refused before any training.
     fn new(args: &'a Args, device: Device, split: Split) -> Result<Self, Error> {
         if args.task != Task::Vit {
-            args.embed.mae(&split, &device)?;
+            args.model().mae(&split, &device)?;
         }
-        let vit = args.embed.vit(&split, &device)?;
+        let vit = args.model().vit(&split, &device)?;
         let patches = vit.patch_embed.layout(split.train.size)?.tokens();
         Ok(Self {
             args,
@@ -108,13 +111,16 @@ impl<'a> Session<'a> {
     fn open_runs(&self) -> Result<(), Error> {
         let runs = self.args.out.join("runs");
         let note = runs.join("run.json");
-        let settings = serde_json::json!({
+        let mut settings = serde_json::json!({
             "dataset": self.split.name,
             "pictures": self.split.train.len(),
-            "embedding": self.args.embed.name(),
+            "embedding": self.args.embed,
             "batch": self.args.batch,
             "seed": self.args.seed,
         });
+        if let Some(reducer) = self.args.reduce {
+            settings["reducer"] = reducer.into();
+        }
         if self.args.resume {
             let text =
                 std::fs::read_to_string(&note).map_err(|_| Error::NothingToResume(runs.clone()))?;
@@ -146,7 +152,7 @@ impl<'a> Session<'a> {
     /// The MAE, trained.
     fn pretrain(&self) -> Result<Outcome<Pretrainer>, Error> {
         let device = self.training_device();
-        let mae = self.args.embed.mae(&self.split, &device)?;
+        let mae = self.args.model().mae(&self.split, &device)?;
         let model = Pretrainer { mae };
         let phase = self.phase("mae", 1, self.args.mae_epochs(), RATE_FROM_SCRATCH);
         train(&phase, model, self.batchers(&phase), |training| {
@@ -158,7 +164,7 @@ impl<'a> Session<'a> {
 
     /// The ViT before training.
     fn vit(&self) -> Result<Vit<AnyPatchEmbed>, Error> {
-        self.args.embed.vit(&self.split, &self.training_device())
+        self.args.model().vit(&self.split, &self.training_device())
     }
 
     /// A classifier, trained.
@@ -225,14 +231,14 @@ impl<'a> Session<'a> {
     }
 
     fn paint(&self, mae: &Mae<AnyPatchEmbed>) -> Result<(), Error> {
-        let shown: Vec<usize> = (0..report::SHOWN.min(self.split.test.len())).collect();
+        let shown: Vec<usize> = (0..SHOWN.min(self.split.test.len())).collect();
         let batch = self
             .batcher(&self.split.test, false, 0)
             .collect(&shown, &self.device);
         let output = mae.forward(batch.images.clone(), &batch.noise);
         let painted = mae.paint(batch.images.clone(), &output);
         let path = self.args.out.join("reconstructions.png");
-        report::reconstructions(&path, batch.images, output.mask, painted, PATCH)
+        reconstructions(&path, batch.images, output.mask, painted, PATCH)
     }
 
     /// As a Burn record and as safetensors with PyTorch's names and layout.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use burn_patch::embed::EMBEDDINGS;
+use burn_patch::reduce::REDUCERS;
 use tempfile::TempDir;
 
 fn run(args: &[&str]) -> Output {
@@ -51,20 +52,72 @@ fn unknown_names_list_the_known_ones() {
     }
 }
 
+/// Names of one catalogue are not those of the other: `--embed` refuses a reducer, `--reduce` an embedding, and each
+/// says which option takes it.
 #[test]
-fn help_says_what_each_embedding_does() {
+fn a_reducer_is_no_embedding_nor_the_other_way_round() {
+    for (args, answer) in [
+        (
+            ["--embed", "query-pool"],
+            "'query-pool' is a reducer: use --reduce query-pool",
+        ),
+        (
+            ["--reduce", "overlap"],
+            "'overlap' is an embedding: use --embed overlap",
+        ),
+    ] {
+        let output = run(&args);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(answer), "{text}");
+    }
+    let output = run(&["--reduce", "round"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    for reducer in REDUCERS {
+        assert!(text.contains(reducer.name), "{text}");
+    }
+}
+
+#[test]
+fn a_reduced_vit_trains_and_says_so_and_a_reduced_mae_is_refused() {
+    let (_keep, out) = folder();
+    let base = ["--quick", "--epochs", "1", "--out", &out];
+    let reduced = [&base[..], &["--reduce", "query-pool"]].concat();
+    assert_refused(
+        &reduced,
+        &["'linear'", "reducer 'query-pool'", "--task vit"],
+    );
+    let output = run(&[&reduced[..], &["--task", "vit"]].concat());
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(
+        text.contains("embedding linear, reducer query-pool"),
+        "{text}"
+    );
+    let metrics = std::fs::read_to_string(Path::new(&out).join("metrics.json")).unwrap();
+    let metrics: serde_json::Value = serde_json::from_str(&metrics).unwrap();
+    assert_eq!(metrics["embedding"], "linear");
+    assert_eq!(metrics["reducer"], "query-pool");
+    assert_refused(
+        &[&base[..], &["--task", "vit", "--resume"]].concat(),
+        &["does not fit the model", "query-pool"],
+    );
+}
+
+#[test]
+fn help_says_what_each_embedding_and_reducer_does() {
     let output = run(&["--help"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && text.starts_with("Pre-train"),
         "{text}"
     );
-    for embedding in EMBEDDINGS {
+    for entry in EMBEDDINGS.iter().chain(REDUCERS) {
         let line = text
             .lines()
-            .find(|line| line.contains(&format!("- {}:", embedding.name)));
-        let line = line.unwrap_or_else(|| panic!("{}: {text}", embedding.name));
-        assert!(line.contains(embedding.summary), "{line}");
+            .find(|line| line.contains(&format!("- {}:", entry.name)));
+        let line = line.unwrap_or_else(|| panic!("{}: {text}", entry.name));
+        assert!(line.contains(entry.summary), "{line}");
     }
 }
 

@@ -60,7 +60,7 @@ pub struct LinearPatchEmbedConfig {
 ///
 /// timm checks the image against a fixed `img_size`; here any size that fits the patch is embedded,
 /// and positions say which grid they take. timm without `dynamic_img_pad` drops indivisible
-/// borders when `strict_img_size` is off; here that is [`Remainder::Floor`], said out loud.
+/// borders when `strict_img_size` is off; here a config asks for that by [`Remainder::Floor`].
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -125,7 +125,7 @@ impl LinearPatchEmbedConfig {
 
 impl LinearPatchEmbed {
     /// The same embedding for pictures that are not normalised yet: mean and standard deviation move into weight
-    /// and bias, and padding takes the mean, which is what zero meant.
+    /// and bias, and padding is filled with the mean, which a zero stood for.
     ///
     /// ```
     /// use burn::tensor::Device;

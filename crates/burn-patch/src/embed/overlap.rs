@@ -181,7 +181,7 @@ impl OverlapPatchEmbedConfig {
 
 impl OverlapPatchEmbed {
     /// The same embedding for pictures that are not normalised yet: mean and standard deviation move into weight
-    /// and bias, and padding takes the mean, which is what zero meant.
+    /// and bias, and padding is filled with the mean, which a zero stood for.
     ///
     /// ```
     /// use burn::tensor::Device;

@@ -1,4 +1,4 @@
-//! The operations that carry every embedding, and where each backend implements them.
+//! The operations that every embedding is made of, and where each backend implements them.
 //!
 //! The functions are what modules call. The traits [`PatchOps`] and [`LayerOps`], and [`PatchGrads`] and
 //! [`LayerGrads`] for their gradients, are what a backend may override. Apart from the lists of backends that Burn's

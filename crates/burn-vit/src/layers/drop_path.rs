@@ -20,7 +20,7 @@ pub struct DropPathConfig {
 ///
 /// # Shapes
 ///
-/// - branch `[batch, tokens, dim]`, the same out
+/// - branch `[batch, tokens, dim]`; output: the same shape
 ///
 /// # Departures
 ///

@@ -2,6 +2,4 @@
 
 mod labels;
 mod plot;
-mod table;
-
-pub(crate) use table::{Row, Settings, Table};
+pub(crate) mod table;

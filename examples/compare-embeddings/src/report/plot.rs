@@ -5,10 +5,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use plotters::prelude::*;
-use tiny_mae::{Canvas, Error, picture};
+use support::Error;
+use support::report::{Canvas, picture};
 
-use super::labels::{Point, Rect, place};
-use super::{Row, Settings};
+use crate::report::labels::{Point, Rect, place};
+use crate::report::table::{Row, Settings};
 
 /// `(width, height)` in pixels.
 const SIZE: (u32, u32) = (960, 640);

@@ -4,10 +4,12 @@ use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
-use tiny_mae::{Error, Split, write};
+use support::Error;
+use support::data::Split;
+use support::report::write;
 
-use super::plot::plot;
 use crate::cli::Args;
+use crate::report::plot::plot;
 
 /// What all rows have in common.
 #[derive(Debug, Serialize)]
@@ -42,7 +44,7 @@ pub(crate) struct Row {
     pub(crate) tokens: usize,
     pub(crate) training_images_per_second: f64,
     pub(crate) inference_images_per_second: f64,
-    /// Everything about this row took so long.
+    /// Seconds that everything about this row took.
     pub(crate) seconds: f64,
 }
 

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use burn::module::Module;
 use serde::Serialize;
+use support::Error;
+use support::report::write;
+use support::train::{Classifier, Outcome, Pretrainer};
 
 use crate::cli::Args;
-use crate::error::Error;
-use crate::train::{Classifier, Outcome, Pretrainer};
 
 /// What metrics.json holds; what was not trained is null.
 #[derive(Debug, Serialize)]
@@ -26,6 +27,7 @@ pub(crate) struct Metrics {
     seed: u64,
     backend: String,
     embedding: &'static str,
+    reducer: Option<&'static str>,
     dataset: String,
     batch: u32,
     mae_parameters: Option<usize>,
@@ -57,7 +59,8 @@ impl Metrics {
             seconds: 0.0,
             seed: args.seed,
             backend: args.backend.clone(),
-            embedding: args.embed.name(),
+            embedding: args.embed,
+            reducer: args.reduce,
             dataset: dataset.to_owned(),
             batch: args.batch,
             mae_parameters: None,
@@ -106,7 +109,7 @@ impl Metrics {
 
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
         let json = serde_json::to_string_pretty(self).expect("plain numbers serialise");
-        super::write(path, &json)
+        write(path, &json)
     }
 
     pub(crate) fn print(&self) {

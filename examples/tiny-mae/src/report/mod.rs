@@ -1,13 +1,4 @@
-//! What the program leaves behind.
+//! Numbers and pictures of a run.
 
-mod canvas;
-mod curves;
-mod files;
-mod metrics;
-mod reconstructions;
-
-pub use canvas::{Canvas, picture};
-pub(crate) use curves::{Curve, curves};
-pub use files::{make_writable, write};
-pub(crate) use metrics::Metrics;
-pub(crate) use reconstructions::{SHOWN, reconstructions};
+pub(crate) mod metrics;
+pub(crate) mod reconstructions;

@@ -5,8 +5,7 @@ use std::path::Path;
 use burn::tensor::Tensor;
 use image::imageops::{FilterType, resize};
 use image::{Rgb, RgbImage};
-
-use crate::error::Error;
+use support::Error;
 
 /// Pictures shown.
 pub(crate) const SHOWN: usize = 16;

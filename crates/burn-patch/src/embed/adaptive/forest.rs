@@ -252,7 +252,7 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    /// The search as it is told: take the best of the frontier, put its children there.
+    /// The search, step by step: take the node with the best score, put its children in its place.
     fn by_heap(forest: &Forest, scores: &[f32], count: usize) -> Vec<f32> {
         let parents = &forest.parents();
         let children = |of: usize| (0..forest.nodes()).filter(move |node| parents[*node] == of);

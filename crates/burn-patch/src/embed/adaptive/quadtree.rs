@@ -83,8 +83,8 @@ pub struct QuadtreePatchEmbedConfig {
     /// How a large node is brought to the size of the smallest patch.
     #[config(default = "Shrink::Bilinear")]
     pub shrink: Shrink,
-    /// Whether a large node also hears of its smallest patches (APT): their embeddings, through one 2×2 convolution
-    /// of stride 2 per level and a linear layer that starts at zero, are added.
+    /// Whether the embeddings of a large node's smallest patches are added to its own (APT), after one 2×2 convolution
+    /// of stride 2 per level and a linear layer that starts at zero.
     #[config(default = false)]
     pub aggregate: bool,
     /// Whether the projection has a bias.
@@ -123,9 +123,9 @@ pub struct QuadtreePatchEmbedConfig {
 ///
 /// Quadformer takes only images that its largest patch divides. Here the smallest patch must divide the image; where
 /// a larger one would stick out, its children are roots, as APT has it by scoring such nodes 10⁶. The default scores
-/// are Quadformer's baseline, the pixel blur; its network that scores features can be had by
+/// are Quadformer's baseline, the pixel blur; the scores of its network go into
 /// [`forward_with_saliency`](QuadtreePatchEmbed::forward_with_saliency). APT packs images without padding; here a
-/// batch is padded. Quadformer's and APT's positions are added elsewhere, by the boxes' centres.
+/// batch is padded. Positions are no part of it: `position` adds them by the boxes' centres.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -344,7 +344,7 @@ impl QuadtreePatchEmbed {
         Tensor::cat(self.aggregated(levels, forest), 1)
     }
 
-    /// Adds to the large nodes what their smallest patches say.
+    /// Adds the joined embeddings of their smallest patches to the large nodes.
     fn aggregated(&self, mut levels: Vec<Tensor<3>>, forest: &Forest) -> Vec<Tensor<3>> {
         let (Some(join), Some(zero)) = (&self.patch_attn, &self.zero_conv) else {
             return levels;

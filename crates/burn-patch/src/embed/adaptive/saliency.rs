@@ -59,7 +59,7 @@ impl Saliency {
         })
     }
 
-    /// Scores per splittable level, `[batch, nodes]` each, in `f32` and off the tape.
+    /// Scores per splittable level, `[batch, nodes]` each, in `f32` and without gradients.
     pub(crate) fn scores(
         &self,
         images: Tensor<4>,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// The mean and standard deviation, per channel, that a model expects taken out of its pictures.
+/// The mean and standard deviation, per channel, that a model's pictures are normalised by.
 ///
 /// `x̂ = (x − mean)/std` in the units of the pictures: `0..1`, or bytes after [`for_bytes`](Self::for_bytes).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -313,7 +313,7 @@ mod tests {
         Tensor::random(shape, Distribution::Default, device)
     }
 
-    /// The identity of the survey: `W′ = W·Dᵀ`.
+    /// A linear embedding of the pixels with `W` is one of the coefficients with `W′ = W·Dᵀ`.
     #[test]
     fn without_truncation_it_is_any_linear_embedding_with_rotated_weights() {
         let device = Device::flex();

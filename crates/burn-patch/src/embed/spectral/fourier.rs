@@ -55,8 +55,8 @@ pub struct FourierPatchEmbedConfig {
 
 /// Patches as Fourier coefficients, then a projection, of all frequencies or of low and high ones apart.
 ///
-/// No paper defines this embedding; this makes well-defined what is meant by Fourier features of a patch that
-/// allow low-pass and high-pass mixing of tokens. The global filter is that of Rao et al.,
+/// No paper defines this embedding. It is one precise reading of "Fourier features of a patch, with low and high
+/// frequencies mixed". The global filter is that of Rao et al.,
 /// [Global Filter Networks](https://arxiv.org/abs/2107.00645).
 ///
 /// # Shapes

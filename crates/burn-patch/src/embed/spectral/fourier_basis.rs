@@ -42,7 +42,7 @@ pub(crate) fn fourier_basis([height, width]: [usize; 2], frequencies: &[[usize; 
     })
 }
 
-/// The way back from [`fourier_basis`] at the [`half_plane`]: its transpose with the plane's weights,
+/// The inverse of [`fourier_basis`] at the [`half_plane`]: its transpose with the plane's weights,
 /// `[height·width, 2·frequencies]`. As in `irfft2`, imaginary parts that no real picture has are ignored.
 pub(crate) fn inverse_fourier_basis(size: [usize; 2]) -> Matrix {
     let frequencies = half_plane(size);

@@ -27,7 +27,8 @@ pub struct GlobalFilterConfig {
 ///
 /// # Shapes
 ///
-/// - tokens `[batch, rows·cols, dim]`, row-major, the same out
+/// - tokens `[batch, rows·cols, dim]`, row-major
+/// - output: the same shape
 /// - `complex_weight` `[rows, cols/2 + 1, dim, 2]`, real and imaginary parts last
 ///
 /// # Equation
@@ -57,7 +58,7 @@ pub struct GlobalFilter {
     pub complex_weight: Param<Tensor<4>>,
     /// Real, then imaginary parts of the transform, `[2·frequencies, rows·cols]`; fixed, so not saved.
     basis: Tensor<2>,
-    /// The way back, `[rows·cols, 2·frequencies]`.
+    /// The inverse transform, `[rows·cols, 2·frequencies]`.
     inverse: Tensor<2>,
     grid: [usize; 2],
 }

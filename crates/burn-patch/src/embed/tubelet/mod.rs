@@ -1,4 +1,4 @@
-//! Video patches, and what leads between them and image patches.
+//! Video patches, and how to turn image embeddings into video embeddings and back.
 
 pub(crate) mod inflation;
 pub(crate) mod tubelet;

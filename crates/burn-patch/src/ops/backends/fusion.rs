@@ -1,5 +1,5 @@
-//! Fusion: the composed defaults, made of operations that the optimizer already knows. What [`PatchOps`] defers to the
-//! backend below stands at the trait.
+//! Fusion: the composed defaults, made of operations that its optimizer already knows. Which operations of
+//! [`PatchOps`] it passes to the backend below is declared at the trait.
 
 use burn::backend::fusion::{Fusion, FusionBackend};
 

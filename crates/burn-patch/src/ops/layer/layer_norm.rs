@@ -12,7 +12,7 @@ use crate::ops::LayerOps;
 ///
 /// # Shapes
 ///
-/// - x `[.., dim]`, the same out
+/// - x `[.., dim]`; output: the same shape
 /// - gamma and beta `[dim]`
 ///
 /// # Panics

@@ -14,7 +14,7 @@ use crate::ops::{Bias, LayerOps};
 /// - bias `[output]`
 /// - result `[.., output]`
 ///
-/// The numbers of `burn::tensor::module::linear`, which also does the quantized weights.
+/// The same numbers as `burn::tensor::module::linear`, which it calls for quantized weights.
 ///
 /// # Panics
 ///

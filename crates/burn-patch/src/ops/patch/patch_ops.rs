@@ -117,7 +117,7 @@ pub struct ParameterGrads<B: Backend> {
     pub bias: FloatTensor<B>,
 }
 
-/// Tokens, and what a backend with a tape of its own keeps to find its gradients by it.
+/// Tokens, and what a backend that records gradients itself keeps for the backward pass.
 #[derive(Debug, Clone)]
 pub struct Projected<B: Backend> {
     /// The tokens.
@@ -134,8 +134,8 @@ impl<B: Backend> Projected<B> {
     }
 }
 
-/// Projection on a tape: what the autodiff implementation of [`PatchOps::project_patches`] calls on the
-/// backend below, so that a fast kernel needs no tape of its own.
+/// Projection with gradients: what the autodiff implementation of [`PatchOps::project_patches`] calls on the
+/// backend below, so that a fast kernel need not record anything.
 pub trait PatchGrads: PatchOps {
     /// [`PatchOps::project_patches`] where gradients will be asked for.
     fn project_tracked(

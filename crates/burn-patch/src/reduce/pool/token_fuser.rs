@@ -1,4 +1,4 @@
-//! The way back from TokenLearner.
+//! TokenFuser: from learned tokens back to places.
 
 use burn::config::Config;
 use burn::module::Module;

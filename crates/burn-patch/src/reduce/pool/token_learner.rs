@@ -40,7 +40,7 @@ pub struct TokenLearnerConfig {
 ///
 /// # Equation
 ///
-/// `zₛ = Σᵢ softmaxᵢ(MLP(LN(xᵢ))ₛ)·xᵢ`: the softmax over the places, the sum over `x` as it came, not normalised.
+/// `zₛ = Σᵢ softmaxᵢ(MLP(LN(xᵢ))ₛ)·xᵢ`: the softmax is over the places, and the sum is of `x` itself, not normalised.
 ///
 /// # Departures
 ///

@@ -9,7 +9,7 @@ use burn::backend::autodiff::grads::Gradients;
 
 use crate::ops::ParameterGrads;
 
-/// Registers the gradients of weight and bias, as far as they are tracked.
+/// Registers the gradients of weight and bias, each where it is tracked.
 fn register<B: Backend>(
     grads: &mut Gradients,
     [weight, bias]: [Option<NodeId>; 2],

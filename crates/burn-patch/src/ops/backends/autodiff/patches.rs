@@ -84,13 +84,13 @@ impl<B: PatchGrads, C: CheckpointStrategy> PatchOps for Autodiff<B, C> {
     }
 }
 
-/// Images on the way forward: a node of the tape, or bytes, which have no gradient.
+/// Images in the forward pass: a node of the graph, or bytes, which have no gradient.
 enum Images<B: Backend, C: CheckpointStrategy> {
     Tracked(FloatTensor<Autodiff<B, C>>),
     Bytes(Pixels<B>),
 }
 
-/// What the backward pass needs besides tensors of the tape.
+/// What the backward pass needs besides tensors of the graph.
 #[derive(Debug, Clone)]
 struct Rest<B: Backend> {
     fill: Fill<B>,
@@ -178,7 +178,7 @@ impl<B: Backend + PatchOps> Backward<B, 1> for FoldWindows {
 #[derive(Debug)]
 struct ProjectPatches;
 
-/// Images on the way back.
+/// Images in the backward pass.
 #[derive(Debug, Clone)]
 enum Saved<B: Backend> {
     Node(NodeId),

@@ -1,7 +1,7 @@
 //! The macro that gives a CPU backend all operations: it implements their traits by the kernels of this folder.
 
 /// The operations for a backend that is `Host<f32>` and `Host<f64>`: those types by the kernels here,
-/// half precision projected in single, what is left by the composed defaults.
+/// half precision projected in single, everything else by the composed defaults.
 macro_rules! cpu_backend {
     ($backend:ty) => {
         const _: () = {

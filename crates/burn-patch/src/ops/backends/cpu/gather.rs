@@ -7,7 +7,7 @@ use super::block::add;
 use super::vectorized::vectorized;
 use crate::grid::{PatchGrid, Window};
 
-/// A value of a picture as it lies in memory, to be computed with as `T`.
+/// A value of a picture as it is stored, to be computed with as `T`.
 pub(super) trait Pixel<T>: Copy + Sync {
     fn copy(pixels: &[Self], values: &mut [T]);
 }
@@ -28,7 +28,7 @@ impl<T: Real> Pixel<T> for u8 {
     }
 }
 
-/// Pictures, where their windows lie, and what stands where a window reaches over the border.
+/// Pictures, where their windows are, and what fills the part of a window that is beyond the border.
 pub(super) struct Source<'a, S, T> {
     pub(super) windows: Windows,
     pub(super) pixels: &'a [S],
@@ -58,8 +58,8 @@ impl Windows {
         self.batch * self.per_image()
     }
 
-    /// The same windows over pictures whose channels lie innermost, as one channel of a picture that many times
-    /// as wide. Values of a window then come in the order (row, column, channel).
+    /// The same windows over pictures that store the channels of a pixel side by side: one channel of a picture
+    /// that is as many times wider. Values of a window then come in the order (row, column, channel).
     pub(super) fn interleaved(self) -> Self {
         let widen = |[vertical, horizontal]: [usize; 2]| [vertical, horizontal * self.channels];
         let window = self.grid.window;

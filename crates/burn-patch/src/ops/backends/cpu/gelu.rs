@@ -1,4 +1,4 @@
-//! The exact GELU on slices of `f32`, vectorised for the processor at hand, chunks by threads.
+//! The exact GELU on slices of `f32`, vectorised for the processor that runs it, a chunk for each thread.
 //!
 //! `Φ` by Abramowitz and Stegun, formula 7.1.26 (absolute error of erf below 1.5·10⁻⁷, the size of one
 //! rounding in `f32`), which shares its exponential with the density that the gradient needs.

@@ -6,7 +6,7 @@ use burn::tensor::{Element, Shape, TensorData};
 
 /// A backend whose tensors of `T` are slices of host memory.
 pub(in crate::ops::backends) trait Host<T>: Backend {
-    /// The values in row-major order, if they lie so.
+    /// The values, if memory holds them in row-major order.
     fn values(tensor: &FloatTensor<Self>) -> Option<&[T]>;
 
     /// A tensor of `values`, without a copy.
@@ -15,7 +15,7 @@ pub(in crate::ops::backends) trait Host<T>: Backend {
     /// The same tensor in row-major order.
     fn contiguous(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// The bytes of an integer tensor in row-major order, if it holds bytes and they lie so.
+    /// The bytes of an integer tensor, if it holds bytes and memory has them in row-major order.
     fn bytes(tensor: &IntTensor<Self>) -> Option<&[u8]>;
 
     /// The values of an integer tensor, in row-major order.

@@ -37,7 +37,7 @@ pub(super) fn layer_norm<T: Real>(x: &[T], gamma: &[T], beta: &[T], epsilon: f64
 }
 
 /// With `x̂ = (x − μ)/σ` and `g = ∂·γ`: `∂x = (g − mean(g) − x̂·mean(g∘x̂))/σ`, `∂γ = Σ ∂∘x̂`, `∂β = Σ ∂`.
-/// Sums run chunk by chunk in order, whoever computes them.
+/// Sums run chunk by chunk in one order, whichever thread computes them.
 pub(super) fn layer_norm_grads<T: Real>(
     x: &[T],
     gamma: &[T],

@@ -34,7 +34,7 @@ fn rows_product<T: Real>(left: &[T], right: MatRef<'_, T>, bias: Option<&[T]>) -
     out
 }
 
-/// `∂W = xᵀ·∂` and `∂b = Σ ∂`, over parts of the rows or, of a large weight, by slices of its own rows.
+/// `∂W = xᵀ·∂` and `∂b = Σ ∂`: sums over parts of the rows, or for a large weight slices of its own rows.
 pub(super) fn parameter_grads<T: Real>(
     x: &[T],
     grad: &[T],

@@ -1,12 +1,28 @@
 //! Kernels on host memory, shared by the CPU backends.
 //!
-//! Patch projection: threads take blocks of windows, gather them into a buffer that stays in cache
-//! and multiply there with faer, which picks its kernel for the processor at run time. Nothing as
-//! large as all windows is ever made: beyond input and output it takes a block per thread.
+//! **Projection.** Each thread takes a block of windows, gathers it into a buffer that stays in the processor's cache,
+//! and multiplies it there with faer, which picks its kernel for the processor at run time and was measured to be nearly
+//! twice as fast as the product inside Flex. All windows together are never in memory: beyond input and output the
+//! projection takes a block per thread. Half precision is computed in `f32` and rounded once.
 //!
-//! The layers of a transformer: the same product, attention on blocks of queries, and one pass for
-//! what is done value by value. Sums run in an order that does not depend on how many threads there
-//! are.
+//! **Gradient of the weight.** A large weight is divided among the threads by its rows: all threads gather one block
+//! together, then each multiplies it for its own rows. The gradient of a small weight is a sum of
+//! parts, each over some of the windows (`sums`). Linear layers do the same. How many parts there are follows from the
+//! shapes alone, so a machine gives the same result with any number of threads.
+//!
+//! **Bytes.** They are converted while they are gathered. Where a pixel's channels are neighbours in memory, the gather
+//! takes them for a picture of one channel that is as many times wider, and the weight is reordered to match.
+//!
+//! **Products without AVX-512.** faer reads one factor of a weight's gradient across its rows, each value from another
+//! cache line; such products are made in steps of their depth that stay in the first-level cache (`block`).
+//!
+//! **Layers.** Linear layers use the same product. Attention works on blocks of queries and computes its weights again
+//! in the backward pass: that costs one more product and keeps nothing of size tokens². Where keys must be hidden as
+//! padding, attention takes the composed way. What is done value by value (GELU, softmax, norms) is one pass, and its
+//! loops are compiled for each instruction set by pulp (`vectorized`): compiled for the oldest x86-64 alone they took
+//! half of a training step.
+//!
+//! What was measured, and on which machines, is in `benches/record/pytorch-cpu`.
 
 mod attention;
 mod backend;

@@ -149,7 +149,7 @@ pub(in crate::ops::backends) fn parameter_grads<B: Host<T>, T: Real + Element>(
     }
 }
 
-/// Images as the kernel may read them where they lie.
+/// Images as the kernel may read them without a copy.
 enum Memory<'a> {
     Bytes(&'a [u8], Order),
     Other,

@@ -2,7 +2,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Runs `work` compiled for the processor at hand: its vector registers, not the oldest ones'.
+/// Runs `work` compiled for the vector registers of the processor that runs it, not for those of the oldest x86-64.
 ///
 /// The closure must be `#[inline(always)]`, as must what it calls. It is called as an `FnMut`: the
 /// compiler's adapter for `FnOnce` is a function of its own, which would not be inlined.

@@ -1,0 +1,137 @@
+//! Fashion-MNIST's gzipped idx files.
+
+use std::io::Read;
+use std::path::Path;
+
+use flate2::read::GzDecoder;
+
+use crate::data::pictures::Pictures;
+use crate::error::Error;
+
+/// A pair of files.
+pub(super) struct Files {
+    pub(super) images: &'static str,
+    pub(super) labels: &'static str,
+}
+
+pub(super) const TRAIN: Files = Files {
+    images: "train-images-idx3-ubyte.gz",
+    labels: "train-labels-idx1-ubyte.gz",
+};
+
+pub(super) const TEST: Files = Files {
+    images: "t10k-images-idx3-ubyte.gz",
+    labels: "t10k-labels-idx1-ubyte.gz",
+};
+
+/// Reads a pair of files from `folder`.
+pub(super) fn read(folder: &Path, files: &Files) -> Result<Pictures, Error> {
+    let bytes = |name: &str| {
+        let path = folder.join(name);
+        std::fs::read(&path).map_err(|error| Error::DataFile {
+            path,
+            why: error.to_string(),
+        })
+    };
+    let (images, labels) = (bytes(files.images)?, bytes(files.labels)?);
+    decode(&images, &labels).map_err(|why| Error::DataFile {
+        path: folder.join(files.images),
+        why,
+    })
+}
+
+/// Decodes gzipped idx3 images and idx1 labels.
+pub(super) fn decode(images: &[u8], labels: &[u8]) -> Result<Pictures, String> {
+    let (shape, pixels) = idx::<3>(images).map_err(|why| format!("images: {why}"))?;
+    let (counts, labels) = idx::<1>(labels).map_err(|why| format!("labels: {why}"))?;
+    if shape[0] != counts[0] || shape[0] == 0 {
+        return Err(format!(
+            "expected one label per image, got {} images and {} labels",
+            shape[0], counts[0]
+        ));
+    }
+    Ok(Pictures {
+        pixels,
+        labels,
+        channels: 1,
+        size: [shape[1], shape[2]],
+    })
+}
+
+/// `N` dimensions and the bytes behind them.
+fn idx<const N: usize>(gzipped: &[u8]) -> Result<([usize; N], Vec<u8>), String> {
+    let mut bytes = Vec::new();
+    GzDecoder::new(gzipped)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("truncated or not gzip: {error}"))?;
+    let word = |index: usize| {
+        let word = bytes.get(4 * index..4 * index + 4)?;
+        Some(u32::from_be_bytes(word.try_into().ok()?))
+    };
+    let magic = word(0).ok_or("no header")?;
+    if magic != 0x0800 + N as u32 {
+        return Err(format!(
+            "expected idx magic {:#06x}, got {magic:#06x}",
+            0x0800 + N
+        ));
+    }
+    let mut shape = [0; N];
+    for (index, side) in shape.iter_mut().enumerate() {
+        *side = word(index + 1).ok_or("header cut short")? as usize;
+    }
+    let values = bytes.split_off(4 * (N + 1));
+    let expected = shape
+        .iter()
+        .try_fold(1usize, |product, side| product.checked_mul(*side));
+    let expected = expected.ok_or("sizes overflow")?;
+    if values.len() != expected {
+        return Err(format!(
+            "truncated: expected {expected} bytes after the header, got {}",
+            values.len()
+        ));
+    }
+    Ok((shape, values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::read::GzEncoder;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        GzEncoder::new(bytes, Compression::fast())
+            .read_to_end(&mut out)
+            .unwrap();
+        out
+    }
+
+    #[test]
+    fn images_and_labels_decode() {
+        let images = [
+            &[0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 1][..],
+            &[7, 9],
+        ]
+        .concat();
+        let pictures = decode(&gzip(&images), &gzip(&[0, 0, 8, 1, 0, 0, 0, 1, 4])).unwrap();
+        assert_eq!(
+            (pictures.get(0), pictures.labels[0], pictures.size),
+            (&[7, 9][..], 4, [2, 1])
+        );
+    }
+
+    #[test]
+    fn truncated_pixels_and_truncated_gzip_are_errors() {
+        let images = [0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 1, 7];
+        let labels = gzip(&[0, 0, 8, 1, 0, 0, 0, 1, 4]);
+        let error = decode(&gzip(&images), &labels).unwrap_err();
+        assert!(
+            error.contains("expected 2 bytes after the header, got 1"),
+            "{error}"
+        );
+        let whole = gzip(&images);
+        let error = decode(&whole[..whole.len() / 2], &labels).unwrap_err();
+        assert!(error.contains("truncated"), "{error}");
+    }
+}

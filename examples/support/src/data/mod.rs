@@ -1,0 +1,14 @@
+//! Pictures in memory, from any of the sources.
+
+mod bundled;
+mod dataset_name;
+mod folder;
+mod idx;
+mod pictures;
+mod source;
+mod split;
+
+pub use dataset_name::DatasetName;
+pub use pictures::Pictures;
+pub use source::Source;
+pub use split::Split;

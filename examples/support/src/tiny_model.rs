@@ -1,0 +1,177 @@
+//! The tiny models, by the names of their embedding and reducer.
+
+use std::fmt;
+
+use burn::module::Module;
+use burn::nn::Initializer;
+use burn::tensor::Device;
+use burn_patch::embed::{AnyPatchEmbed, AnyPatchEmbedConfig};
+use burn_patch::reduce::AnyReduceConfig;
+use burn_vit::{ClassToken, Mae, MaeConfig, Pooling, Position, ReduceAt, Vit, VitConfig};
+
+use crate::data::Split;
+use crate::error::Error;
+
+/// Side of a patch in pixels.
+pub const PATCH: usize = 4;
+const DIM: usize = 64;
+const DEPTH: usize = 4;
+const HEADS: usize = 4;
+const DECODER_DIM: usize = 32;
+const DECODER_DEPTH: usize = 2;
+/// Learning rate of a model that starts from random weights.
+pub const RATE_FROM_SCRATCH: f64 = 2e-3;
+/// PyTorch's for linear layers. After 5 epochs of pre-training the loss is 0.520, with MAE's Xavier, whose
+/// residual branches start larger, 0.564.
+const INITIALIZER: Initializer = Initializer::KaimingUniform {
+    gain: 0.577_350_269_189_625_8,
+    fan_out_only: false,
+};
+/// Of the classifiers. With 15 epochs from scratch and seeds 0 and 1: 84.25 % and 84.8 %, without it
+/// 82.25 % and 84.5 %.
+pub const DROP_PATH: f64 = 0.1;
+
+/// Tokens that a reducer leaves.
+const LEARNED_TOKENS: usize = 8;
+
+/// A tiny ViT over an embedding, with a reducer in its middle or with none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TinyModel {
+    /// Name of the embedding, one of [`EMBEDDINGS`](burn_patch::embed::EMBEDDINGS).
+    pub embedding: &'static str,
+    /// Name of the reducer, one of [`REDUCERS`](burn_patch::reduce::REDUCERS).
+    pub reducer: Option<&'static str>,
+}
+
+impl TinyModel {
+    /// The classifier before training: dim 64, 4 blocks, 4 heads, one token per 4×4 px, mean pooling.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Misfit`] if the embedding refuses such pictures.
+    pub fn vit(self, split: &Split, device: &Device) -> Result<Vit<AnyPatchEmbed>, Error> {
+        let (embed, config) = self.encoder(split, device)?;
+        let vit = config
+            .with_classes(Some(split.classes))
+            .with_drop_path(DROP_PATH)
+            .try_init(embed, device);
+        Ok(vit.map_err(|why| self.misfit(why))?.materialize())
+    }
+
+    /// The masked autoencoder before training.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoReconstruction`] if patches of this embedding cannot be masked and restored.
+    pub fn mae(self, split: &Split, device: &Device) -> Result<Mae<AnyPatchEmbed>, Error> {
+        let (embed, config) = self.encoder(split, device)?;
+        let mae = MaeConfig::new(config, DECODER_DIM, DECODER_DEPTH, HEADS).try_init(embed, device);
+        let refused = |why| match why {
+            burn_vit::Error::OffGrid
+            | burn_vit::Error::Untiled { .. }
+            | burn_vit::Error::ReducedEncoder => Error::NoReconstruction {
+                model: self.to_string(),
+                why,
+            },
+            why => self.misfit(why),
+        };
+        Ok(mae.map_err(refused)?.materialize())
+    }
+
+    /// The embedding and the settings of the encoder over it.
+    fn encoder(self, split: &Split, device: &Device) -> Result<(AnyPatchEmbed, VitConfig), Error> {
+        let pictures = &split.train;
+        let embed =
+            AnyPatchEmbedConfig::for_stride(self.embedding, [PATCH; 2], pictures.channels, DIM)
+                .expect("a name of the catalogue")
+                .try_init(device)
+                .map_err(|why| self.misfit(why.into()))?;
+        let config = VitConfig::new(pictures.size, DEPTH, HEADS)
+            .with_class_token(ClassToken::Absent)
+            .with_pooling(Pooling::Mean)
+            .with_position(Position::Learned)
+            .with_initializer(INITIALIZER)
+            .with_reduce(self.reducer.map(|name| {
+                let reducer = AnyReduceConfig::for_tokens(name, LEARNED_TOKENS, DIM);
+                ReduceAt::middle(reducer.expect("a name of the catalogue"), DEPTH)
+            }));
+        Ok((embed, config))
+    }
+
+    fn misfit(self, why: burn_vit::Error) -> Error {
+        Error::Misfit {
+            model: self.to_string(),
+            why,
+        }
+    }
+}
+
+impl fmt::Display for TinyModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "embedding '{}'", self.embedding)?;
+        match self.reducer {
+            Some(reducer) => write!(f, " with reducer '{reducer}'"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use crate::data::Pictures;
+
+    fn untiled() -> Split {
+        let pictures = Arc::new(Pictures {
+            pixels: vec![0; 900],
+            labels: vec![0],
+            channels: 1,
+            size: [30; 2],
+        });
+        Split {
+            name: "untiled".to_owned(),
+            train: pictures.clone(),
+            test: pictures,
+            classes: 2,
+        }
+    }
+
+    #[test]
+    fn an_embedding_that_cannot_be_masked_and_restored_still_makes_a_classifier() {
+        let (split, device) = (untiled(), Device::flex());
+        let overlap = TinyModel {
+            embedding: "overlap",
+            reducer: None,
+        };
+        assert!(overlap.vit(&split, &device).is_ok());
+        let error = overlap.mae(&split, &device).unwrap_err().to_string();
+        for part in ["'overlap'", "expected [32, 32] px", "--task vit"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let linear = TinyModel {
+            embedding: "linear",
+            reducer: None,
+        };
+        let error = linear.vit(&split, &device).unwrap_err().to_string();
+        assert!(
+            error.contains("'linear'") && error.contains("[30, 30]"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_reducer_goes_with_any_embedding_and_its_refusals_name_both() {
+        let (split, device) = (untiled(), Device::flex());
+        let reduced = TinyModel {
+            embedding: "overlap",
+            reducer: Some("query-pool"),
+        };
+        assert!(reduced.vit(&split, &device).unwrap().reduce.is_some());
+        let error = reduced.mae(&split, &device).unwrap_err().to_string();
+        for part in ["'overlap'", "reducer 'query-pool'", "--task vit"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The training step of the ViT.
+
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
+use burn_patch::embed::AnyPatchEmbed;
+use burn_vit::Vit;
+
+use crate::train::batch::Batch;
+
+/// Label smoothing while training.
+const SMOOTHING: f32 = 0.1;
+
+/// The ViT as burn-train trains it.
+#[derive(Module, Debug)]
+pub struct Classifier {
+    /// The model.
+    pub vit: Vit<AnyPatchEmbed>,
+}
+
+impl Classifier {
+    fn output(&self, batch: Batch, smoothing: Option<f32>) -> ClassificationOutput {
+        let logits = self.vit.forward(batch.images);
+        let loss = CrossEntropyLossConfig::new()
+            .with_smoothing(smoothing)
+            .init(&logits.device())
+            .forward(logits.clone(), batch.labels.clone());
+        ClassificationOutput::new(loss, logits, batch.labels)
+    }
+}
+
+impl TrainStep for Classifier {
+    type Input = Batch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<ClassificationOutput> {
+        let output = self.output(batch, Some(SMOOTHING));
+        TrainOutput::new(self, output.loss.backward(), output)
+    }
+}
+
+impl InferenceStep for Classifier {
+    type Input = Batch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: Batch) -> ClassificationOutput {
+        self.output(batch, None)
+    }
+}
