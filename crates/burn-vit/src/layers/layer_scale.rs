@@ -1,3 +1,5 @@
+//! A trained factor per channel.
+
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
@@ -20,7 +22,17 @@ pub struct LayerScaleConfig {
 ///
 /// # Shapes
 ///
-/// - tokens `[batch, tokens, dim]`; output: the same shape
+/// - tokens `[batch, tokens, dim]`, the same out
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_vit::layers::LayerScaleConfig;
+///
+/// let device = Device::flex();
+/// let scale = LayerScaleConfig::new(2).with_value(0.5).init(&device);
+/// let tokens = Tensor::<3>::from_floats([[[1.0, 4.0]]], &device);
+/// scale.forward(tokens).into_data().assert_eq(&[[[0.5f32, 2.0]]].into(), true);
+/// ```
 #[derive(Module, Debug)]
 pub struct LayerScale {
     /// The factors, `[dim]`.
