@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::embed::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use crate::embed::parts::patch_norm::PatchNorm;
-use crate::embed::parts::sampling::{place_dtype, sample_bilinear};
+use crate::embed::parts::sampling::sample_bilinear;
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, nonzero};
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{NORMAL, apply, linear};
-use crate::ops::{Images, gather_rows, gelu};
+use crate::ops::{Images, at_least_single, gather_rows, gelu};
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -214,7 +214,7 @@ impl DeformablePatchEmbed {
     /// Boxes predicted from the features of all patches, or of those at `cells`.
     fn boxes(&self, features: Tensor<3>, cells: Option<Tensor<2, Int>>, grid: &PatchGrid) -> Boxes {
         let [batch, ..] = features.dims();
-        let dtype = place_dtype(features.dtype());
+        let dtype = at_least_single(features.dtype());
         let offsets = apply(&self.offset_predictor, gelu(features)).cast(dtype);
         let bias = self.box_coder.wh_bias.val().cast(dtype).reshape([1, 1, 2]);
         let centers = centers_px(grid, &offsets.device()).cast(dtype);

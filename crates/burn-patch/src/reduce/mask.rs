@@ -14,8 +14,9 @@ use crate::{Error, Noise, Tokens};
 /// Random masking: keeps the tokens with the smallest noise.
 ///
 /// He et al., [Masked Autoencoders](https://arxiv.org/abs/2111.06377), `models_mae.py`
-/// (`random_masking`): `keep = ⌊tokens·(1 − ratio)⌋`, tokens in ascending order of noise, the
-/// first `keep` of them kept, `restore = argsort(argsort(noise))`.
+/// (`random_masking`): `keep = int(tokens * (1 - ratio))` in double precision, tokens in ascending order of noise,
+/// the first `keep` of them kept, `restore = argsort(argsort(noise))`. The product is cut, not rounded: 100 tokens at 0.9
+/// keep 9, since `1 - 0.9` is a little less than a tenth.
 ///
 /// The noise comes from the host and is sorted there, so a run is the same on every backend and
 /// nothing is read back. Equal noise keeps the lower index first.
@@ -34,6 +35,7 @@ use crate::{Error, Noise, Tokens};
 /// let (visible, restore) = RandomMask::new(0.5).apply(tokens, &[0.9, 0.1, 0.3, 0.7]);
 /// assert_eq!(visible.tokens(), 2);
 /// restore.mask().into_data().assert_eq(&[[1.0f32, 0.0, 0.0, 1.0]].into(), true);
+/// assert_eq!(RandomMask::new(0.9).kept(100), 9);
 /// ```
 #[derive(Module, Debug)]
 pub struct RandomMask {
@@ -106,7 +108,7 @@ impl RandomMask {
         Self::try_new(ratio).or_panic()
     }
 
-    /// How many of `tokens` stay visible, `max(1, ⌊tokens·(1 − ratio)⌋)`.
+    /// How many of `tokens` stay visible, `max(1, int(tokens * (1 - ratio)))` in double precision.
     pub fn kept(&self, tokens: usize) -> usize {
         match self.keep {
             Some(keep) => keep.min(tokens),

@@ -4,6 +4,7 @@
 mod attend;
 mod coordinates;
 mod layout;
+mod mean;
 mod places;
 mod reach;
 mod restore;

@@ -6,6 +6,7 @@ use crate::Error;
 use crate::grid::PatchGrid;
 use crate::ops::gather_rows;
 use crate::tokens::layout::Layout;
+use crate::tokens::mean::weighted_mean;
 use crate::tokens::places::Places;
 use crate::tokens::reach::Reach;
 
@@ -294,16 +295,11 @@ impl Tokens {
 
     /// Mean of the patch tokens, `[batch, dim]`: padding left out, merged tokens by their sizes.
     pub fn mean(&self) -> Tensor<2> {
-        let patches = self.patch_embeddings();
         let weights = match (self.valid(), self.sizes.clone()) {
-            (None, None) => return patches.mean_dim(1).squeeze_dim(1),
-            (Some(valid), None) => valid.float(),
-            (None, Some(sizes)) => sizes,
-            (Some(valid), Some(sizes)) => valid.float() * sizes,
+            (Some(valid), Some(sizes)) => Some(valid.float() * sizes),
+            (valid, sizes) => sizes.or(valid.map(|valid| valid.float())),
         };
-        let weights = weights.cast(patches.dtype()).unsqueeze_dim::<3>(2);
-        let total = weights.clone().sum_dim(1);
-        ((patches * weights).sum_dim(1) / total).squeeze_dim(1)
+        weighted_mean(self.patch_embeddings(), weights)
     }
 }
 

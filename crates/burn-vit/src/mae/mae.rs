@@ -15,6 +15,8 @@ use burn_patch::{Noise, Tokens};
 use crate::Error;
 use crate::encoder::{Encoder, EncoderInput};
 use crate::mae::mae_config::MaeConfig;
+use crate::mae::masked_loss::masked_mean_square;
+use crate::mae::patch_statistics::normalize_patches;
 use crate::mae::reconstructed_patches::ReconstructedPatches;
 use crate::mae::target::Target;
 use crate::vit::Vit;
@@ -171,17 +173,14 @@ impl<E: PatchEmbed> Mae<E> {
     #[track_caller]
     pub fn loss(&self, images: Tensor<4>, prediction: &Tokens, mask: Tensor<2>) -> Tensor<1> {
         let error = prediction.embeddings() - self.target(images);
-        let error = error.square().mean_dim(2).squeeze_dim::<2>(2);
-        let mask = mask.cast(error.dtype());
-        // Every image masks as many patches; sums over the batch would overflow half precision.
-        let masked = mask.clone().sum_dim(1).clamp_min(1.0);
-        ((error * mask).sum_dim(1) / masked).mean()
+        masked_mean_square(error, mask)
     }
 
     /// What the decoder should predict, `[batch, patches, patch height·patch width·channels]`.
     #[track_caller]
     pub fn target(&self, images: Tensor<4>) -> Tensor<3> {
-        self.scaled_target(images).0
+        let [target, ..] = self.scaled_target(images);
+        target
     }
 
     /// Encodes the visible patches.
@@ -223,7 +222,7 @@ impl<E: PatchEmbed> Mae<E> {
     /// demonstration does. A pixel in several windows is their mean, predicted and copied ones alike.
     #[track_caller]
     pub fn paint(&self, images: Tensor<4>, output: &MaeOutput) -> Tensor<4> {
-        let (target, mean, deviation) = self.scaled_target(images.clone());
+        let [target, mean, deviation] = self.scaled_target(images.clone());
         let mask = output
             .mask
             .clone()
@@ -273,23 +272,15 @@ impl<E: PatchEmbed> Mae<E> {
 
     /// Target, and the mean and deviation that lead from it back to pixels.
     #[track_caller]
-    fn scaled_target(&self, images: Tensor<4>) -> (Tensor<3>, Tensor<3>, Tensor<3>) {
+    fn scaled_target(&self, images: Tensor<4>) -> [Tensor<3>; 3] {
         let patches = self.pixels(images);
-        let (mean, deviation) = match self.target {
-            Target::NormalizedPixels => {
-                let deviation = (patches.clone().var(2) + TARGET_EPSILON).sqrt();
-                (patches.clone().mean_dim(2), deviation)
-            }
+        match self.target {
+            Target::NormalizedPixels => normalize_patches(patches, TARGET_EPSILON),
             Target::Pixels => {
                 let zeros = patches.zeros_like().slice_dim(2, 0..1);
-                (zeros.clone(), zeros.ones_like())
+                [patches, zeros.clone(), zeros.ones_like()]
             }
-        };
-        (
-            (patches - mean.clone()) / deviation.clone(),
-            mean,
-            deviation,
-        )
+        }
     }
 }
 
@@ -308,7 +299,7 @@ mod tests {
     use crate::encoder::EncoderConfig;
     use crate::reduce_at::{ReduceAt, Stage};
     use crate::vit_config::VitConfig;
-    use burn::tensor::{Distribution, Tolerance};
+    use burn::tensor::{DType, Distribution, Tolerance};
     use burn_patch::embed::{LinearPatchEmbed, LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
     use burn_patch::reduce::{AnyReduceConfig, RandomMaskConfig};
 
@@ -350,6 +341,20 @@ mod tests {
                 .into_data()
                 .assert_approx_eq(&images.into_data(), Tolerance::<f32>::rel_abs(1e-5, 1e-6));
         }
+    }
+
+    #[test]
+    fn targets_of_bytes_in_half_precision_have_variance_one() {
+        let device = Device::flex();
+        let mae = mae(Target::NormalizedPixels, &device);
+        let bytes = Distribution::Uniform(0.0, 255.0);
+        let images = Tensor::<4>::random([2, 2, 8, 16], bytes, &device);
+        let target = mae.target(images.cast(DType::F16)).cast(DType::F32);
+        let variance = target.var(2);
+        let ones = variance.ones_like().into_data();
+        variance
+            .into_data()
+            .assert_approx_eq(&ones, Tolerance::<f32>::absolute(5e-3));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod mae;
 mod mae_config;
+mod masked_loss;
+mod patch_statistics;
 mod reconstructed_patches;
 mod target;
 

@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::activation::softmax;
 use burn::tensor::ops::PadMode;
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor};
 
 use crate::embed::adaptive::pick::{largest, places};
 use crate::embed::adaptive::regions::{Regions, quotas};
@@ -103,7 +103,7 @@ pub struct RoutedTokens {
     pub log_prob: Tensor<1>,
     /// Entropy of the routing in nats, `[batch]`.
     pub entropy: Tensor<1>,
-    /// Expected number of tokens under the router's probabilities, `[batch]`.
+    /// Expected number of tokens under the router's probabilities, `[batch]`, in `f32` at least.
     pub expected_tokens: Tensor<1>,
     /// Squared distance of the batch's expected share of tokens from the budget, `[1]`.
     pub budget_loss: Tensor<1>,
@@ -347,13 +347,9 @@ fn odds(logits: &Tensor<3>, size: usize) -> Tensor<2> {
 
 /// Expected number of tokens, `[batch]`.
 fn expected_tokens(routing: &Routing, regions: &Regions) -> Tensor<1> {
-    let probabilities = routing.probabilities();
-    let [_, _, sizes] = probabilities.dims();
-    let patches = (0..sizes).map(|size| regions.per_region(size) as f32);
-    let data = TensorData::new(patches.collect::<Vec<f32>>(), [1, 1, sizes]);
-    let options = (&probabilities.device(), probabilities.dtype());
-    let terms = probabilities * Tensor::from_data(data, options);
-    terms.sum_dim(2).sum_dim(1).squeeze_dims(&[1, 2])
+    let sizes = 0..regions.grids.len();
+    let patches: Vec<f32> = sizes.map(|size| regions.per_region(size) as f32).collect();
+    routing.expected(&patches)
 }
 
 impl PatchEmbed for GatedPatchEmbed {

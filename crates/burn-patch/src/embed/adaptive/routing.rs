@@ -1,11 +1,12 @@
 //! A choice of patch size per region: what it is made from, samples and their temperature.
 
 use burn::tensor::activation::{log_softmax, softmax};
-use burn::tensor::{DType, FloatDType, Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::grid::nonzero;
+use crate::ops::at_least_single;
 
 /// Under the root of a region's variance, so that its gradient is finite where a region is uniform.
 const EPSILON: f64 = 1e-6;
@@ -15,10 +16,8 @@ const EPSILON: f64 = 1e-6;
 pub(crate) fn statistics(images: Tensor<4>, region: [usize; 2], deviation: bool) -> Tensor<3> {
     let [batch, channels, height, width] = images.dims();
     let [rows, cols] = [height / region[0], width / region[1]];
-    let images = match images.dtype() {
-        DType::F16 | DType::BF16 => images.cast(FloatDType::F32),
-        _ => images,
-    };
+    let precise = at_least_single(images.dtype());
+    let images = images.cast(precise);
     let pixels: Tensor<6> = images.reshape([batch, channels, rows, region[0], cols, region[1]]);
     let mean = pixels.clone().mean_dim(5).mean_dim(3);
     let flat = |values: Tensor<6>| {
@@ -60,7 +59,7 @@ impl Routing {
         }
         let gumbel: Vec<f32> = noise.iter().map(|u| gumbel(*u)).collect();
         let device = logits.device();
-        let data = burn::tensor::TensorData::new(gumbel, shape);
+        let data = TensorData::new(gumbel, shape);
         let noisy = logits.clone() + Tensor::from_data(data, (&device, logits.dtype()));
         let soft = softmax(noisy.clone() / temperature, 2);
         let choice = one_hot(noisy.detach().argmax(2), shape).cast(soft.dtype());
@@ -82,17 +81,37 @@ impl Routing {
         softmax(self.logits.clone(), 2)
     }
 
-    /// Natural logarithm of the sample's probability, all regions together: `[batch]`.
+    /// Natural logarithm of the sample's probability, all regions together: `[batch]`, in `f32` at least.
     pub fn log_prob(&self) -> Tensor<1> {
-        let chosen = log_softmax(self.logits.clone(), 2) * self.choice.clone();
-        chosen.sum_dim(2).sum_dim(1).squeeze_dims(&[1, 2])
+        let logits = self.precise_logits();
+        let choice = self.choice.clone().cast(logits.dtype());
+        sum_over_regions(log_softmax(logits, 2) * choice)
     }
 
-    /// Entropy of the sample's distribution in nats, the sum over the regions: `[batch]`.
+    /// Entropy of the sample's distribution in nats, the sum over the regions: `[batch]`, in `f32` at least.
     pub fn entropy(&self) -> Tensor<1> {
-        let terms = self.probabilities() * log_softmax(self.logits.clone(), 2);
-        terms.sum_dim(2).sum_dim(1).squeeze_dims(&[1, 2]).neg()
+        let logits = self.precise_logits();
+        sum_over_regions(softmax(logits.clone(), 2) * log_softmax(logits, 2)).neg()
     }
+
+    /// Expected sum over the regions of what each size counts: `[batch]`, in `f32` at least.
+    pub(crate) fn expected(&self, counts: &[f32]) -> Tensor<1> {
+        let probabilities = softmax(self.precise_logits(), 2);
+        let data = TensorData::new(counts.to_vec(), [1, 1, counts.len()]);
+        let options = (&probabilities.device(), probabilities.dtype());
+        sum_over_regions(probabilities * Tensor::from_data(data, options))
+    }
+
+    /// The logits in a type that has room for sums over regions.
+    fn precise_logits(&self) -> Tensor<3> {
+        let precise = at_least_single(self.logits.dtype());
+        self.logits.clone().cast(precise)
+    }
+}
+
+/// `[batch, regions, sizes]` → `[batch]`.
+fn sum_over_regions(terms: Tensor<3>) -> Tensor<1> {
+    terms.sum_dim(2).sum_dim(1).squeeze_dims(&[1, 2])
 }
 
 /// `−ln(−ln u)`, finite for every `u`.
@@ -187,7 +206,7 @@ impl TemperatureSchedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, TensorData, Tolerance};
+    use burn::tensor::{DType, Tolerance};
 
     fn logits(device: &Device) -> Tensor<3> {
         Tensor::from_floats([[[0.5, -1.0, 2.0], [0.0, 0.3, -0.2]]], device)
@@ -220,6 +239,22 @@ mod tests {
         let routing = Routing::sample(equal, &noise(1), 1.0).unwrap();
         let got: f64 = routing.entropy().into_scalar();
         assert!((got - 2.0 * 3f64.ln()).abs() < 1e-6, "{got}");
+    }
+
+    #[test]
+    fn half_precision_has_room_for_sums_over_many_regions() {
+        let regions = 100_000;
+        let logits = Tensor::<3>::zeros([1, regions, 2], (&Device::flex(), DType::F16));
+        let routing = Routing::sample(logits, &vec![0.5; 2 * regions], 1.0).unwrap();
+        let nats = regions as f64 * 2f64.ln();
+        for (got, want) in [
+            (routing.entropy(), nats),
+            (routing.log_prob(), -nats),
+            (routing.expected(&[4.0, 1.0]), 2.5 * regions as f64),
+        ] {
+            let got: f64 = got.into_scalar();
+            assert!((got - want).abs() < 1e-4 * want.abs(), "{got}, not {want}");
+        }
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! Weight-standardised convolution with size-dependent padding.
 
 use burn::nn::conv::Conv2d;
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::embed::parts::projection::to_map;
 use crate::grid::{Remainder, Window};
-use crate::ops::{Images, project_pixels};
+use crate::ops::{Images, at_least_single, project_pixels};
 use crate::or_panic::OrPanic;
 
 /// How a convolution's weight is standardised: mean 0 and variance 1 over each output channel's values.
 ///
 /// Qiao et al., [Weight Standardization](https://arxiv.org/abs/1903.10520). The variance divides by the
-/// number of values. `f16` is standardised in `f32`.
+/// number of values. Half precision is standardised in `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum WeightStandardization {
     /// `(w − μ)/√(σ² + epsilon)`: `StdConv2dSame` of timm 1.0.31.
@@ -34,21 +34,16 @@ impl WeightStandardization {
     pub const JAX: Self = Self::BesideRoot { epsilon: 1e-5 };
 
     fn apply(self, weight: Tensor<4>) -> Tensor<4> {
-        if weight.dtype() == DType::F16 {
-            return self
-                .apply(weight.cast(FloatDType::F32))
-                .cast(FloatDType::F16);
-        }
-        let shape = weight.dims();
+        let (shape, dtype) = (weight.dims(), weight.dtype());
         let [dim, values] = [shape[0], shape[1..].iter().product()];
-        let flat = weight.reshape([dim, values]);
+        let flat = weight.cast(at_least_single(dtype)).reshape([dim, values]);
         let centred = flat.clone() - flat.mean_dim(1);
         let variance = centred.clone().square().mean_dim(1);
         let deviation = match self {
             Self::UnderRoot { epsilon } => (variance + epsilon).sqrt(),
             Self::BesideRoot { epsilon } => variance.sqrt() + epsilon,
         };
-        (centred / deviation).reshape(shape)
+        (centred / deviation).reshape(shape).cast(dtype)
     }
 }
 

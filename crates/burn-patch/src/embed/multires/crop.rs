@@ -7,8 +7,9 @@ use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::embed::parts::sampling::{place_dtype, sample_bilinear};
+use crate::embed::parts::sampling::sample_bilinear;
 use crate::grid::nonzero;
+use crate::ops::at_least_single;
 
 /// Part of an image, in its pixels; fractions are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -63,7 +64,7 @@ impl CropBox {
         let steps = self.steps(size);
         let rows = places(self.y, self.height, height, steps[0]);
         let cols = places(self.x, self.width, width, steps[1]);
-        let options = (&images.device(), place_dtype(images.dtype()).into());
+        let options = (&images.device(), at_least_single(images.dtype()));
         let place = |of: &dyn Fn(usize) -> f32| {
             let values: Vec<f32> = (0..height * width).map(of).collect();
             Tensor::<2>::from_data(TensorData::new(values, [1, height * width]), options)

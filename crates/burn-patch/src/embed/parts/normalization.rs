@@ -6,6 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::ops::at_least_single;
 
 /// The mean and standard deviation, per channel, that a model's pictures are normalised by.
 ///
@@ -75,26 +76,53 @@ impl Normalization {
     }
 
     /// Moves the normalisation into a projection: `W·(x − μ)/σ + b = (W/σ)·x + (b − (W/σ)·μ)`. Padding, which
-    /// was 0 after normalising, is `μ` before: that is the second result.
+    /// was 0 after normalising, is `μ` before: that is the second result. Half precision is folded in
+    /// `f32`.
     pub(crate) fn fold(&self, mut proj: Conv2d) -> Result<(Conv2d, Param<Tensor<1>>), Error> {
         let weight = proj.weight.val();
         let [_, channels, ..] = weight.dims();
         self.check(channels)?;
         let (device, dtype) = (weight.device(), weight.dtype());
+        let precise = at_least_single(dtype);
         let along = |values: &[f32]| {
             let data = TensorData::new(values.to_vec(), [channels]);
-            Tensor::<1>::from_data(data, (&device, dtype))
+            Tensor::<1>::from_data(data, (&device, precise))
         };
         let [mean, std] = [along(&self.mean), along(&self.std)];
-        let weight = weight / std.reshape([1, channels, 1, 1]);
+        let weight = weight.cast(precise) / std.reshape([1, channels, 1, 1]);
         let moved = (weight.clone() * mean.clone().reshape([1, channels, 1, 1]))
             .sum_dims_squeeze::<1, _>(&[1, 2, 3]);
         let bias = match &proj.bias {
-            Some(bias) => bias.val() - moved,
+            Some(bias) => bias.val().cast(precise) - moved,
             None => -moved,
         };
-        proj.weight = Param::from_tensor(weight);
-        proj.bias = Some(Param::from_tensor(bias));
-        Ok((proj, Param::from_tensor(mean.set_require_grad(false))))
+        proj.weight = Param::from_tensor(weight.cast(dtype));
+        proj.bias = Some(Param::from_tensor(bias.cast(dtype)));
+        let fill = mean.cast(dtype).set_require_grad(false);
+        Ok((proj, Param::from_tensor(fill)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::nn::conv::Conv2dConfig;
+    use burn::tensor::{DType, Device};
+
+    /// What two channels move is more than half precision holds, what both together do is not.
+    #[test]
+    fn folding_in_half_precision_has_room_for_the_sum_over_a_patch() {
+        let device = Device::flex();
+        let mut proj = Conv2dConfig::new([2, 1], [32, 32]).init(&device);
+        let channel = |value: f32| Tensor::<4>::full([1, 1, 32, 32], value, (&device, DType::F16));
+        proj.weight = Param::from_tensor(Tensor::cat(vec![channel(1.0), channel(-1.0)], 1));
+        proj.bias = None;
+        let bytes = Normalization {
+            mean: vec![100.0, 99.0],
+            std: vec![1.0, 1.0],
+        };
+        let (folded, _) = bytes.fold(proj).unwrap();
+        let bias = folded.bias.unwrap().val().cast(DType::F32);
+        assert_eq!(bias.into_scalar::<f32>(), -1024.0);
     }
 }

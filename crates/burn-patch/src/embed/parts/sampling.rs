@@ -1,11 +1,12 @@
 //! Values of a map at fractional places.
 
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::Tensor;
 
 use crate::ops::gather_rows;
 
 /// Samples `map` (`[batch, channels, height, width]`) at `places`, the vertical and the horizontal ones in pixels
-/// (`[batch, points]` each): bilinearly, zeros outside, result `[batch, points, channels]`.
+/// (`[batch, points]` each): bilinearly, zeros outside, result `[batch, points, channels]`. Half precision has no room for
+/// pixels and their fractions: places are given [in `f32` at least](crate::ops::at_least_single).
 ///
 /// The first pixel's centre lies at 0.5, so a place is PyTorch's `grid_sample` coordinate `g` under
 /// `align_corners=False` as `(g + 1)/2·size`. Gradients reach the map and the places; on a pixel's centre, where
@@ -27,14 +28,6 @@ pub(crate) fn sample_bilinear(map: Tensor<4>, places: [Tensor<2>; 2]) -> Tensor<
         + corner(&rows[0], &cols[1])
         + corner(&rows[1], &cols[0])
         + corner(&rows[1], &cols[1])
-}
-
-/// Places in at least single precision: half has no room for pixels and their fractions.
-pub(crate) fn place_dtype(dtype: DType) -> FloatDType {
-    match dtype {
-        DType::F64 => FloatDType::F64,
-        _ => FloatDType::F32,
-    }
 }
 
 /// A pixel beside each place along an axis, and how much of it is seen; nothing of one outside.

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::Error;
+use crate::ops::at_least_single;
 
 /// A standard deviation below this is a feature that never varies, which is left unscaled.
 const CONSTANT: f64 = 1e-6;
@@ -77,10 +78,13 @@ impl FeatureStatistics {
         Ok(Self::from_tensors(tensor(mean), tensor(std)))
     }
 
-    /// Statistics of `features` (`[batch, tokens, features]`) over images and tokens.
+    /// Statistics of `features` (`[batch, tokens, features]`) over images and tokens, in `f32` at least: half precision
+    /// has no room for the squares.
     pub(crate) fn of(features: Tensor<3>) -> Self {
         let [batch, tokens, count] = features.dims();
-        let rows = features.detach().reshape([batch * tokens, count]);
+        let precise = at_least_single(features.dtype());
+        let rows = features.detach().cast(precise);
+        let rows = rows.reshape([batch * tokens, count]);
         let mean = rows.clone().mean_dim(0);
         let away = rows - mean.clone();
         let std = (away.clone() * away).mean_dim(0).sqrt();
@@ -122,5 +126,28 @@ impl FeatureStatistics {
             None => shift,
         };
         (weight, Some(bias))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{DType, Tolerance};
+
+    /// The constant coefficient of a patch of 16×16 bytes reaches 4080.
+    #[test]
+    fn coefficients_of_bytes_in_half_precision_have_their_deviation() {
+        let values =
+            [1000.0, 3000.0].map(|value| Tensor::<3>::full([1, 500, 1], value, &Device::flex()));
+        let features = Tensor::cat(values.to_vec(), 1).cast(DType::F16);
+        let statistics = FeatureStatistics::of(features.clone());
+        let tolerance = Tolerance::<f32>::relative(1e-3);
+        for (got, want) in [(&statistics.mean, 2000.0f32), (&statistics.std, 1000.0)] {
+            let got = got.val().cast(DType::F32).into_data();
+            got.assert_approx_eq(&[want].into(), tolerance);
+        }
+        let normal = statistics.normalise(features).cast(DType::F32).abs();
+        let ones = normal.ones_like().into_data();
+        normal.into_data().assert_approx_eq(&ones, tolerance);
     }
 }

@@ -2,13 +2,13 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{NORMAL, apply, linear};
 use crate::layers::mlp::{Mlp, MlpConfig};
-use crate::ops::attention;
+use crate::ops::{at_least_single, attention};
 
 /// Which attention runs between the splits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -226,10 +226,7 @@ impl TokenPerformer {
         let width = self.proj.weight.dims()[0];
         let kqv = apply(&self.kqv, self.norm1.forward(windows));
         let dtype = kqv.dtype();
-        let wide = match dtype {
-            DType::F64 => DType::F64,
-            _ => DType::F32,
-        };
+        let wide = at_least_single(dtype);
         let value = kqv.clone().slice_dim(2, 2 * width..);
         let part = |index: usize| {
             let values = index * width..(index + 1) * width;

@@ -20,7 +20,7 @@ pub enum PixelOrder {
 /// Images to embed: numbers, or the bytes that a decoder gives.
 ///
 /// Bytes are an integer tensor; [`byte_tensor`](crate::ops::byte_tensor) makes it on any device. Where the backend has
-/// 8-bit integers (`DType::U8`), they are a quarter of the memory of `f32`; other integers work everywhere.
+/// 8-bit integers (`DType::U8`), they are a quarter of the memory of `f32`; its usual integers do as well.
 #[derive(Debug, Clone)]
 pub enum Images {
     /// `[batch, channels, height, width]`.

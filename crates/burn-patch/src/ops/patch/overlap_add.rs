@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use crate::grid::PatchGrid;
-use crate::ops::fold_windows;
+use crate::ops::{at_least_single, fold_windows};
 
 /// Puts windows back and averages where they overlap: a left inverse of
 /// [`patch_windows`](crate::ops::patch_windows) on every pixel that a window reads.
@@ -16,7 +16,8 @@ use crate::ops::fold_windows;
 /// # Equation
 ///
 /// `fold(windows)/fold(1)`: a pixel is the mean of the values that windows hold for it, and 0 where no window reads
-/// it. Values in the padding are left out. The counts are [`PatchGrid::coverage`]'s, from integers on the host.
+/// it. Values in the padding are left out. The counts are [`PatchGrid::coverage`]'s, from integers on the host. Half
+/// precision is summed in `f32`.
 ///
 /// # Panics
 ///
@@ -33,10 +34,11 @@ use crate::ops::fold_windows;
 /// back.into_data().assert_approx_eq(&images.into_data(), Tolerance::<f32>::rel_abs(1e-6, 1e-6));
 /// ```
 pub fn overlap_add(windows: Tensor<3>, grid: &PatchGrid) -> Tensor<4> {
-    let sum = fold_windows(windows, grid);
     if grid.is_partition() {
-        return sum;
+        return fold_windows(windows, grid);
     }
+    let dtype = windows.dtype();
+    let sum = fold_windows(windows.cast(at_least_single(dtype)), grid);
     let [rows, cols] = grid.coverage();
     let [height, width] = grid.size;
     let counts: Vec<f32> = rows
@@ -45,14 +47,28 @@ pub fn overlap_add(windows: Tensor<3>, grid: &PatchGrid) -> Tensor<4> {
         .collect();
     let counts = TensorData::new(counts, [1, 1, height, width]);
     let counts = Tensor::from_data(counts, (&sum.device(), sum.dtype()));
-    sum / counts
+    (sum / counts).cast(dtype)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::grid::Window;
-    use burn::tensor::Device;
+    use burn::tensor::{DType, Device};
+
+    #[test]
+    fn half_precision_has_room_for_many_windows_over_a_pixel() {
+        let grid = Window::symmetric([20, 20], [1, 1], [0, 0])
+            .layout([40, 40])
+            .unwrap();
+        let options = (&Device::flex(), DType::F16);
+        let windows = Tensor::<3>::full([1, grid.tokens(), 400], 200.0, options);
+        let image = overlap_add(windows, &grid);
+        assert_eq!(image.dtype(), DType::F16);
+        let image = image.cast(DType::F32);
+        let want = (image.ones_like() * 200.0).into_data();
+        image.into_data().assert_eq(&want, true);
+    }
 
     #[test]
     fn a_pixel_is_the_mean_of_its_windows_and_zero_where_there_is_none() {

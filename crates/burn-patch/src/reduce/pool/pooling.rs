@@ -4,15 +4,19 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::Tokens;
+use crate::ops::at_least_single;
 use crate::tokens::Places;
 
 /// Softmax of `scores` (`[batch, results, tokens]`) over the places, padding left out and merged tokens counted as
-/// often as the patches that they stand for.
+/// often as the patches that they stand for. Half precision is computed in `f32`, which has room for as many places as
+/// there are pixels.
 pub(crate) fn softmax_over_places(scores: Tensor<3>, tokens: &Tokens) -> Tensor<3> {
     let shape = scores.dims();
     let dtype = scores.dtype();
+    let precise = at_least_single(dtype);
+    let scores = scores.cast(precise);
     let scores = match tokens.sizes() {
-        Some(sizes) => scores + sizes.log().cast(dtype).unsqueeze_dim::<3>(1),
+        Some(sizes) => scores + sizes.cast(precise).log().unsqueeze_dim::<3>(1),
         None => scores,
     };
     let scores = match tokens.valid() {
@@ -22,7 +26,7 @@ pub(crate) fn softmax_over_places(scores: Tensor<3>, tokens: &Tokens) -> Tensor<
         }
         None => scores,
     };
-    softmax(scores, 2)
+    softmax(scores, 2).cast(dtype)
 }
 
 /// What each place counts, `[batch, 1, tokens]`: 0 for padding, else the patches that it stands for; none where
@@ -113,6 +117,17 @@ mod tests {
             .unwrap()
             .into_data()
             .assert_eq(&[[[1.0f32, 0.0, 1.0]]].into(), true);
+    }
+
+    #[test]
+    fn half_precision_shares_evenly_among_as_many_places_as_a_picture_has_pixels() {
+        let device = Device::flex();
+        let places = 256 * 256;
+        let scores = Tensor::<3>::zeros([1, 1, places], (&device, DType::F16));
+        let weights = softmax_over_places(scores, &tokens(places, &device));
+        assert_eq!(weights.dtype(), DType::F16);
+        let sum: f32 = weights.cast(DType::F32).sum().into_scalar();
+        assert!((sum - 1.0).abs() < 1e-3, "{sum}");
     }
 
     #[test]

@@ -4,12 +4,13 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::activation::{relu, softmax};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::grid::nonzero;
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{PYTORCH, XAVIER, apply, linear};
+use crate::ops::at_least_single;
 use crate::or_panic::OrPanic;
 use crate::reduce::pool::layers::GruCell;
 use crate::reduce::pool::pooling::{for_each_image, place_weights, pooled};
@@ -70,7 +71,7 @@ pub struct SlotAttentionConfig {
 /// - `s ← s + W₂·relu(W₁·LN(s))`
 ///
 /// The weights that [`forward_with_weights`](TokenPool::forward_with_weights) gives are the last round's `a`.
-/// Attention is computed in `f32` when the tokens are `f16`, which cannot hold 10⁻⁸.
+/// Attention of tokens in half precision is computed in `f32`: it cannot hold 10⁻⁸ beside 1.
 ///
 /// # Departures
 ///
@@ -275,10 +276,7 @@ impl SlotAttention {
 /// places that are there.
 fn share(scores: Tensor<3>, tokens: &Tokens) -> Tensor<3> {
     let dtype = scores.dtype();
-    let scores = match dtype {
-        DType::F16 => scores.cast(DType::F32),
-        _ => scores,
-    };
+    let scores = scores.cast(at_least_single(dtype));
     let shares = softmax(scores, 1) + SHARE_EPSILON;
     let shares = match place_weights(tokens, shares.dtype()) {
         Some(places) => shares * places,

@@ -44,7 +44,8 @@ pub struct TokenLearnerV1Config {
 ///
 /// `zₛ = Σᵢ σ(conv(GELU(conv(GELU(conv(GELU(conv(LN(x))))))))ₛᵢ·xᵢ`: four 3×3 convolutions without bias, the
 /// first from `dim` to as many channels as tokens; a sigmoid, so the weights are between 0 and 1 and their sum is
-/// not fixed; the sum is of `x` itself, not normalised.
+/// not fixed; the sum is of `x` itself, not normalised. Over thousands of places it can be more than half precision
+/// holds.
 ///
 /// Convolutions start at `N(0, 1/fan in)`.
 ///

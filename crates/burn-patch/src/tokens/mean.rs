@@ -1,0 +1,59 @@
+//! Means over tokens, with room for their sums.
+
+use burn::tensor::Tensor;
+
+use crate::ops::at_least_single;
+
+/// Mean of embeddings `[batch, tokens, dim]` over the tokens, each as often as its weight in `[batch, tokens]` says; none: all alike.
+///
+/// Result `[batch, dim]` in the embeddings' type. Half precision is summed in `f32`: it has no room for thousands of
+/// tokens, nor for their count.
+pub(crate) fn weighted_mean(embeddings: Tensor<3>, weights: Option<Tensor<2>>) -> Tensor<2> {
+    let dtype = embeddings.dtype();
+    let precise = at_least_single(dtype);
+    let embeddings = embeddings.cast(precise);
+    let mean = match weights {
+        None => embeddings.mean_dim(1),
+        Some(weights) => {
+            let weights = weights.cast(precise).unsqueeze_dim::<3>(2);
+            let total = weights.clone().sum_dim(1);
+            (embeddings * weights).sum_dim(1) / total
+        }
+    };
+    mean.squeeze_dim::<2>(1).cast(dtype)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tokens;
+    use crate::grid::{Remainder, Window};
+    use burn::tensor::{DType, Device};
+
+    #[test]
+    fn padding_of_a_long_sequence_in_half_precision_is_left_out() {
+        let device = Device::flex();
+        let grid = Window::patch([1, 1], Remainder::Reject)
+            .layout([40, 50])
+            .unwrap();
+        let embeddings = Tensor::<3>::full([1, 2000, 3], 40.0, (&device, DType::F16));
+        let tokens = Tokens::from_grid(embeddings, grid);
+        let valid = Tensor::<2>::ones([1, 2000], &device).greater_elem(0.5);
+        let mean = tokens.with_valid(valid).mean().cast(DType::F32);
+        mean.into_data().assert_eq(&[[40.0f32; 3]].into(), true);
+    }
+
+    #[test]
+    fn in_half_precision_the_mean_of_thousands_of_equal_tokens_is_each_of_them() {
+        let device = Device::flex();
+        let embeddings = Tensor::<3>::full([1, 2000, 2], 40.0, (&device, DType::F16));
+        let ones = Tensor::<2>::ones([1, 2000], (&device, DType::F16));
+        for weights in [None, Some(ones.clone()), Some(ones * 50.0)] {
+            let mean = weighted_mean(embeddings.clone(), weights);
+            assert_eq!(mean.dtype(), DType::F16);
+            mean.cast(DType::F32)
+                .into_data()
+                .assert_eq(&[[40.0f32; 2]].into(), true);
+        }
+    }
+}
