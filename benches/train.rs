@@ -9,7 +9,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Int, Tensor, TensorData};
 use burn_patch::embed::LinearPatchEmbedConfig;
-use burn_vit::{ClassToken, Pooling, VitConfig};
+use burn_vit::{EncoderConfig, HeadConfig, Pooling, PrefixConfig, VitConfig};
 use common::{backends, group, in_turn, pictures};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
@@ -24,10 +24,9 @@ fn step(criterion: &mut Criterion) {
         let device = device.autodiff();
         let embed = LinearPatchEmbedConfig::new([4, 4], 1, 64).init(&device);
         let mut vit = Some(
-            VitConfig::new([28, 28], 4, 4)
-                .with_class_token(ClassToken::Absent)
-                .with_pooling(Pooling::Mean)
-                .with_classes(Some(10))
+            VitConfig::new([28, 28], EncoderConfig::new(4, 4))
+                .with_prefix(PrefixConfig::none())
+                .with_head(HeadConfig::classes(10).with_pooling(Pooling::Mean))
                 .init(embed, &device)
                 .train(),
         );

@@ -24,7 +24,7 @@ use burn_patch::embed::{
 use burn_patch::grid::Window;
 use burn_patch::ops::backends::device;
 use burn_patch::ops::{Bias, Cells, Fill, PatchGrads, PixelOrder, Pixels, byte_tensor};
-use burn_vit::{ClassToken, Pooling, VitConfig};
+use burn_vit::{EncoderConfig, HeadConfig, Pooling, PrefixConfig, VitConfig};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -257,10 +257,9 @@ fn train(device: &Device, picture: [usize; 3], shape: [usize; 3], batch: usize) 
     let [dim, depth, heads] = shape;
     let embed = LinearPatchEmbedConfig::new([patch, patch], channels, dim).init(device);
     let mut vit = Some(
-        VitConfig::new([side, side], depth, heads)
-            .with_class_token(ClassToken::Absent)
-            .with_pooling(Pooling::Mean)
-            .with_classes(Some(10))
+        VitConfig::new([side, side], EncoderConfig::new(depth, heads))
+            .with_prefix(PrefixConfig::none())
+            .with_head(HeadConfig::classes(10).with_pooling(Pooling::Mean))
             .init(embed, device)
             .train(),
     );

@@ -3,10 +3,9 @@
 use std::sync::LazyLock;
 
 use burn_patch::embed::EMBEDDINGS;
-use burn_patch::reduce::REDUCERS;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
-use support::TinyModel;
+use support::{TinyModel, reducers};
 
 /// An embedding of the catalogue, or a reducer in the middle of the ViT over linear patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +26,7 @@ static CHOICES: LazyLock<Vec<Choice>> = LazyLock::new(|| {
             reducer: None,
         },
     });
-    let reducers = REDUCERS.iter().map(|entry| Choice {
+    let reducers = reducers().iter().map(|entry| Choice {
         name: entry.name,
         summary: entry.summary,
         model: TinyModel {

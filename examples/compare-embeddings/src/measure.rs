@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
-use burn_patch::embed::{AnyPatchEmbed, PatchEmbed};
-use burn_patch::reduce::TokenPool;
+use burn_patch::embed::AnyPatchEmbed;
 use burn_vit::Vit;
 use support::data::Split;
 use support::train::{Classifier, PictureBatcher, TEST_BATCH, accuracy, learner, loader};
@@ -38,8 +37,8 @@ impl Bench<'_> {
         let fresh = choice
             .model
             .vit(self.split, &self.device.clone().autodiff())?;
-        let embedded = fresh.patch_embed.tokens(self.split.train.size)?;
-        let reducer = fresh.reduce.as_ref();
+        let layout = fresh.layout(self.split.train.size)?;
+        let reducers = &fresh.encoder.reducers;
         let mut accuracies = Vec::new();
         let mut training_seconds = 0.0;
         let mut forward_rates = Vec::new();
@@ -55,9 +54,9 @@ impl Bench<'_> {
             summary: choice.summary,
             accuracy: mean(&accuracies),
             accuracy_deviation: deviation(&accuracies),
-            embedding_parameters: trainable(&fresh.patch_embed) + reducer.map_or(0, trainable),
+            embedding_parameters: trainable(&fresh.patch_embed) + trainable(reducers),
             parameters: trainable(&fresh),
-            tokens: reducer.map_or(embedded, TokenPool::tokens),
+            tokens: layout.tokens,
             training_images_per_second: seen as f64 / training_seconds,
             inference_images_per_second: mean(&forward_rates),
             seconds: start.elapsed().as_secs_f64(),

@@ -7,7 +7,9 @@ use burn::nn::Initializer;
 use burn::tensor::Device;
 use burn_patch::embed::{AnyPatchEmbed, AnyPatchEmbedConfig};
 use burn_patch::reduce::AnyReduceConfig;
-use burn_vit::{ClassToken, Mae, MaeConfig, Pooling, Position, ReduceAt, Vit, VitConfig};
+use burn_vit::{
+    EncoderConfig, HeadConfig, Mae, MaeConfig, Pooling, PrefixConfig, ReduceAt, Vit, VitConfig,
+};
 
 use crate::data::Split;
 use crate::error::Error;
@@ -39,7 +41,7 @@ const LEARNED_TOKENS: usize = 8;
 pub struct TinyModel {
     /// Name of the embedding, one of [`EMBEDDINGS`](burn_patch::embed::EMBEDDINGS).
     pub embedding: &'static str,
-    /// Name of the reducer, one of [`REDUCERS`](burn_patch::reduce::REDUCERS).
+    /// Name of the reducer, one of [`reducers`](crate::reducers).
     pub reducer: Option<&'static str>,
 }
 
@@ -51,9 +53,11 @@ impl TinyModel {
     /// [`Error::Misfit`] if the embedding refuses such pictures.
     pub fn vit(self, split: &Split, device: &Device) -> Result<Vit<AnyPatchEmbed>, Error> {
         let (embed, config) = self.encoder(split, device)?;
+        let head = config.head.clone().with_classes(Some(split.classes));
+        let encoder = config.encoder.clone().with_drop_path(DROP_PATH);
         let vit = config
-            .with_classes(Some(split.classes))
-            .with_drop_path(DROP_PATH)
+            .with_head(head)
+            .with_encoder(encoder)
             .try_init(embed, device);
         Ok(vit.map_err(|why| self.misfit(why))?.materialize())
     }
@@ -67,12 +71,12 @@ impl TinyModel {
         let (embed, config) = self.encoder(split, device)?;
         let mae = MaeConfig::new(config, DECODER_DIM, DECODER_DEPTH, HEADS).try_init(embed, device);
         let refused = |why| match why {
-            burn_vit::Error::OffGrid
-            | burn_vit::Error::Untiled { .. }
-            | burn_vit::Error::ReducedEncoder => Error::NoReconstruction {
-                model: self.to_string(),
-                why,
-            },
+            burn_vit::Error::NotRestorable { .. } | burn_vit::Error::Untiled { .. } => {
+                Error::NoReconstruction {
+                    model: self.to_string(),
+                    why,
+                }
+            }
             why => self.misfit(why),
         };
         Ok(mae.map_err(refused)?.materialize())
@@ -86,15 +90,16 @@ impl TinyModel {
                 .expect("a name of the catalogue")
                 .try_init(device)
                 .map_err(|why| self.misfit(why.into()))?;
-        let config = VitConfig::new(pictures.size, DEPTH, HEADS)
-            .with_class_token(ClassToken::Absent)
-            .with_pooling(Pooling::Mean)
-            .with_position(Position::Learned)
+        let reducers = self.reducer.map(|name| {
+            let reducer = AnyReduceConfig::for_tokens(name, LEARNED_TOKENS, DIM);
+            ReduceAt::middle(reducer.expect("a name of the catalogue"), DEPTH)
+        });
+        let encoder = EncoderConfig::new(DEPTH, HEADS)
             .with_initializer(INITIALIZER)
-            .with_reduce(self.reducer.map(|name| {
-                let reducer = AnyReduceConfig::for_tokens(name, LEARNED_TOKENS, DIM);
-                ReduceAt::middle(reducer.expect("a name of the catalogue"), DEPTH)
-            }));
+            .with_reducers(reducers.into_iter().collect());
+        let config = VitConfig::new(pictures.size, encoder)
+            .with_prefix(PrefixConfig::none())
+            .with_head(HeadConfig::new().with_pooling(Pooling::Mean));
         Ok((embed, config))
     }
 
@@ -168,7 +173,8 @@ mod tests {
             embedding: "overlap",
             reducer: Some("query-pool"),
         };
-        assert!(reduced.vit(&split, &device).unwrap().reduce.is_some());
+        let vit = reduced.vit(&split, &device).unwrap();
+        assert_eq!(vit.encoder.reducers.len(), 1);
         let error = reduced.mae(&split, &device).unwrap_err().to_string();
         for part in ["'overlap'", "reducer 'query-pool'", "--task vit"] {
             assert!(error.contains(part), "{error}");

@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 
 use burn_patch::CatalogueEntry;
 use burn_patch::embed::EMBEDDINGS;
-use burn_patch::reduce::REDUCERS;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Command, Error};
+use support::reducers;
 
 /// Takes the names of one catalogue, lists each with what it does, and answers a name of the other catalogue with the
 /// option that takes it.
@@ -23,14 +23,14 @@ impl Names {
     pub(crate) fn embeddings() -> Self {
         Self {
             taken: EMBEDDINGS,
-            elsewhere: REDUCERS,
+            elsewhere: reducers(),
             option: ["--reduce", "a reducer"],
         }
     }
 
     pub(crate) fn reducers() -> Self {
         Self {
-            taken: REDUCERS,
+            taken: reducers(),
             elsewhere: EMBEDDINGS,
             option: ["--embed", "an embedding"],
         }

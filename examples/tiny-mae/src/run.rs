@@ -61,11 +61,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         panels.push(Curve::new("MAE", &outcome));
         session.save("mae", outcome.model.mae.clone())?;
         session.paint(&outcome.model.mae)?;
-        encoder = Some(outcome.model.mae.into_encoder());
+        encoder = Some(outcome.model.mae.into_vit());
     }
     if let (Task::All, Some(encoder)) = (args.task, encoder) {
         let vit = encoder
-            .with_head(session.split.classes, &session.device)
+            .with_classes(session.split.classes, &session.device)
             .with_drop_path(DROP_PATH)?;
         let outcome = session.classify("finetuned", vit, RATE_FINE_TUNE)?;
         metrics.add_finetuned(&outcome, session.accuracy(&outcome.model.vit));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use burn_patch::embed::EMBEDDINGS;
-use burn_patch::reduce::REDUCERS;
+use support::reducers;
 use tempfile::TempDir;
 
 fn run(args: &[&str]) -> Output {
@@ -73,7 +73,7 @@ fn a_reducer_is_no_embedding_nor_the_other_way_round() {
     }
     let output = run(&["--reduce", "round"]);
     let text = String::from_utf8_lossy(&output.stderr);
-    for reducer in REDUCERS {
+    for reducer in reducers() {
         assert!(text.contains(reducer.name), "{text}");
     }
 }
@@ -112,7 +112,7 @@ fn help_says_what_each_embedding_and_reducer_does() {
         output.status.success() && text.starts_with("Pre-train"),
         "{text}"
     );
-    for entry in EMBEDDINGS.iter().chain(REDUCERS) {
+    for entry in EMBEDDINGS.iter().chain(reducers()) {
         let line = text
             .lines()
             .find(|line| line.contains(&format!("- {}:", entry.name)));

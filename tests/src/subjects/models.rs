@@ -1,11 +1,13 @@
 //! ViT and MAE, plain and with their options.
 
 use burn::tensor::Device;
+use burn_patch::Noise;
 use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
-use burn_patch::position::SinCosDialect;
+use burn_patch::position::{AnyPositionConfig, SinCosPositionConfig};
 use burn_patch::reduce::AnyReduceConfig;
 use burn_vit::{
-    ClassToken, MaeConfig, Pooling, Position, ReconstructedPatches, ReduceAt, VitConfig,
+    EncoderConfig, HeadConfig, MaeConfig, Pooling, PrefixConfig, ReconstructedPatches, ReduceAt,
+    VitConfig,
 };
 
 use super::{BATCH, CELLS, CHANNELS, DIM, SIZE, STRIDE, images};
@@ -16,18 +18,26 @@ pub(super) fn subjects() -> Vec<Subject> {
     vec![vit(), mae(), reducing_vit(), windows_mae()]
 }
 
+fn encoder() -> EncoderConfig {
+    EncoderConfig::new(2, 4).with_layer_scale(Some(0.5))
+}
+
 fn vit_config() -> VitConfig {
-    VitConfig::new(SIZE, 2, 4).with_layer_scale(Some(0.5))
+    VitConfig::new(SIZE, encoder())
 }
 
 fn vit() -> Subject {
     let init = |device: &Device| {
         let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
-        vit_config().with_classes(Some(5)).init(embed, device)
+        vit_config()
+            .with_head(HeadConfig::classes(5))
+            .init(embed, device)
     };
     Subject::new("Vit", init, |vit, device, dtype| {
         let images = images(device, dtype);
-        let tokens = vit.forward_features(images.clone()).into_embeddings();
+        let tokens = vit
+            .forward_features(images.clone(), Noise::None)
+            .into_embeddings();
         vec![tokens, vit.forward(images).unsqueeze_dim(1)]
     })
 }
@@ -35,11 +45,11 @@ fn vit() -> Subject {
 fn mae() -> Subject {
     let init = |device: &Device| {
         let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
-        let encoder = vit_config()
-            .with_class_token(ClassToken::Absent)
-            .with_pooling(Pooling::Mean)
-            .with_position(Position::SinCos(SinCosDialect::Mae));
-        MaeConfig::new(encoder, 8, 1, 2).init(embed, device)
+        let position = AnyPositionConfig::SinCos(SinCosPositionConfig::new());
+        let vit = VitConfig::new(SIZE, encoder().with_position(position))
+            .with_prefix(PrefixConfig::none())
+            .with_head(HeadConfig::new().with_pooling(Pooling::Mean));
+        MaeConfig::new(vit, 8, 1, 2).init(embed, device)
     };
     Subject::new("Mae", init, |mae, device, dtype| {
         let output = mae.forward(images(device, dtype), &det(BATCH * CELLS, 9));
@@ -55,13 +65,12 @@ fn reducing_vit() -> Subject {
         let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
         let reducer = AnyReduceConfig::for_tokens("patch-merger", 4, DIM);
         let reducer = reducer.expect("a name of the catalogue");
-        vit_config()
-            .with_reduce(Some(ReduceAt::middle(reducer, 2)))
-            .init(embed, device)
+        let encoder = encoder().with_reducers(vec![ReduceAt::middle(reducer, 2)]);
+        VitConfig::new(SIZE, encoder).init(embed, device)
     };
     Subject::new("Vit with a reducer", init, |vit, device, dtype| {
         vec![
-            vit.forward_features(images(device, dtype))
+            vit.forward_features(images(device, dtype), Noise::None)
                 .into_embeddings(),
         ]
     })
@@ -71,7 +80,7 @@ fn windows_mae() -> Subject {
     let init = |device: &Device| {
         let embed = OverlapPatchEmbedConfig::for_stride(STRIDE, CHANNELS, DIM).init(device);
         MaeConfig::new(vit_config(), 8, 1, 2)
-            .with_patches(Some(ReconstructedPatches::Windows))
+            .with_patches(ReconstructedPatches::Windows)
             .init(embed, device)
     };
     Subject::new("Mae of windows", init, |mae, device, dtype| {

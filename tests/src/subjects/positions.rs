@@ -3,34 +3,23 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_patch::embed::{LinearPatchEmbed, LinearPatchEmbedConfig, PatchEmbed};
-use burn_patch::position::{AnyPosition, LearnedPositionConfig, SinCosPositionConfig};
+use burn_patch::position::{AnyPosition, AnyPositionConfig, POSITIONS, Position, Site};
+use burn_patch::tokens::Places;
 
 use super::{CHANNELS, DIM, STRIDE, images};
 use crate::det::det_tensor;
 use crate::subject::Subject;
 
 pub(super) fn subjects() -> Vec<Subject> {
-    let positions = [
-        ("learned", learned as fn(&Device) -> AnyPosition),
-        ("sincos", sincos as fn(&Device) -> AnyPosition),
-    ];
-    let on_grid = positions.map(|(name, init)| position(name, init));
+    let on_grid = POSITIONS.iter().map(|entry| position(entry.name));
     on_grid
-        .into_iter()
-        .chain(positions.map(|(name, init)| off_grid(name, init)))
+        .chain(POSITIONS.iter().map(|entry| off_grid(entry.name)))
         .collect()
 }
 
-fn learned(device: &Device) -> AnyPosition {
-    AnyPosition::Learned(
-        LearnedPositionConfig::new([2, 6], DIM)
-            .with_prefix(1)
-            .init(device),
-    )
-}
-
-fn sincos(device: &Device) -> AnyPosition {
-    AnyPosition::SinCos(SinCosPositionConfig::new([2, 6], DIM).init(device))
+fn init(name: &str, device: &Device) -> AnyPosition {
+    let config = AnyPositionConfig::by_name(name).expect("a name of the catalogue");
+    config.init(&Site::new([2, 6], DIM).with_prefix(1), device)
 }
 
 /// An encoding over an embedding, which gives `sincos` a parameter to differentiate.
@@ -40,10 +29,10 @@ struct Placed {
     position: AnyPosition,
 }
 
-fn position(name: &'static str, init: fn(&Device) -> AnyPosition) -> Subject {
+fn position(name: &'static str) -> Subject {
     let init = move |device: &Device| Placed {
         embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
-        position: init(device),
+        position: init(name, device),
     };
     Subject::new(
         format!("position::{name}"),
@@ -54,16 +43,16 @@ fn position(name: &'static str, init: fn(&Device) -> AnyPosition) -> Subject {
                 .embed
                 .forward(images(device, dtype))
                 .with_prefix(class);
-            vec![placed.position.forward(tokens).into_embeddings()]
+            vec![placed.position.add(tokens, 0).into_embeddings()]
         },
     )
 }
 
 /// Tokens that carry boxes of their own.
-fn off_grid(name: &'static str, init: fn(&Device) -> AnyPosition) -> Subject {
+fn off_grid(name: &'static str) -> Subject {
     let init = move |device: &Device| Placed {
         embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
-        position: init(device),
+        position: init(name, device),
     };
     Subject::new(
         format!("position::{name}, off the grid"),
@@ -74,8 +63,8 @@ fn off_grid(name: &'static str, init: fn(&Device) -> AnyPosition) -> Subject {
             let [batch, count] = [tokens.batch(), tokens.tokens()];
             let shift: Tensor<3> = det_tensor([batch, count, 4], 5, device, dtype) * 3.0;
             let boxes = tokens.boxes_px().cast(dtype) + shift;
-            let tokens = tokens.with_boxes_px(boxes).with_prefix(class);
-            vec![placed.position.forward(tokens).into_embeddings()]
+            let tokens = tokens.with_places(Places::Boxes(boxes)).with_prefix(class);
+            vec![placed.position.add(tokens, 0).into_embeddings()]
         },
     )
 }

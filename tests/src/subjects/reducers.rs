@@ -2,12 +2,12 @@
 
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
-use burn_patch::Tokens;
 use burn_patch::embed::{LinearPatchEmbed, LinearPatchEmbedConfig, PatchEmbed};
 use burn_patch::reduce::{
-    AnyReduce, AnyReduceConfig, REDUCERS, RandomMask, SlotAttention, SlotAttentionConfig, SlotInit,
-    TokenFuser, TokenFuserConfig, TokenPool,
+    AnyReduce, AnyReduceConfig, REDUCERS, RandomMask, Reduce, Seen, SlotAttention,
+    SlotAttentionConfig, SlotInit, TokenFuser, TokenFuserConfig, TokenPool,
 };
+use burn_patch::{Noise, Tokens};
 
 use super::{BATCH, CELLS, CHANNELS, DIM, STRIDE, images};
 use crate::det::{det, det_tensor};
@@ -31,7 +31,7 @@ fn mask_and_restore() -> Subject {
         let fill = det_tensor([1, 1, DIM], 4, device, dtype);
         vec![
             visible.embeddings(),
-            restore.apply(visible, fill).into_embeddings(),
+            restore.apply(visible, Some(fill)).into_embeddings(),
         ]
     })
 }
@@ -62,8 +62,11 @@ fn reduced(name: &'static str) -> Subject {
     };
     Subject::new(format!("reduce::{name}"), init, |reduced, device, dtype| {
         let tokens = ragged(&reduced.embed, device, dtype);
-        let (tokens, weights) = reduced.reduce.forward_with_weights(tokens);
-        vec![tokens.into_embeddings(), weights]
+        let noise = det(BATCH * CELLS, 9);
+        let mut noise = Noise::from(&noise);
+        let reduced = reduced.reduce.reduce(tokens, Seen::Tokens, 0, &mut noise);
+        let tokens = reduced.tokens.into_embeddings();
+        std::iter::once(tokens).chain(reduced.weights).collect()
     })
 }
 
@@ -111,7 +114,10 @@ fn pooled_and_fused() -> Subject {
     };
     Subject::new("reduce::TokenFuser", init, |module, device, dtype| {
         let original = ragged(&module.embed, device, dtype);
-        let learned = module.pool.forward(original.clone());
+        let learned = module
+            .pool
+            .reduce(original.clone(), Seen::Tokens, 0, &mut Noise::None);
+        let learned = learned.tokens;
         vec![module.fuser.forward(learned, original).into_embeddings()]
     })
 }

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 
 use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
 use burn::tensor::{Device, Tensor, TensorData};
+use burn_patch::Noise;
 use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
+use burn_patch::position::{AnyPositionConfig, LearnedPositionConfig};
 use burn_patch_tests::{
     Golden, backends, golden_folder, largest_difference, load_named, tolerance,
 };
-use burn_vit::{MaeConfig, Position, VitConfig};
+use burn_vit::{EncoderConfig, HeadConfig, MaeConfig, VitConfig};
 
 fn assert_model<const D: usize>(name: &str, got: Tensor<D>, io: &mut HashMap<String, TensorData>) {
     let want = io.remove(name).unwrap_or_else(|| panic!("no {name}"));
@@ -16,20 +18,23 @@ fn assert_model<const D: usize>(name: &str, got: Tensor<D>, io: &mut HashMap<Str
     assert!(apart <= tolerance::MODEL, "{name}: {apart:.1e}");
 }
 
-/// timm's names are ours; only the position table lies one level deeper.
+/// timm's names are ours; blocks, prefix, positions and classifier lie one level deeper.
 #[test]
 fn timm_vision_transformer() {
     for backend in backends() {
         let device = &backend.device;
         let embed = LinearPatchEmbedConfig::new([8, 8], 3, 48).init(device);
-        let mut vit = VitConfig::new([32, 32], 2, 3)
-            .with_classes(Some(10))
+        let mut vit = VitConfig::new([32, 32], EncoderConfig::new(2, 3))
+            .with_head(HeadConfig::classes(10))
             .init(embed, device);
         let file = golden_folder().join("checkpoints/timm_vit/model.safetensors");
         let mut store = SafetensorsStore::from_file(file)
             .with_from_adapter(PyTorchToBurnAdapter)
             .skip_enum_variants(true)
-            .with_key_remapping("^pos_embed$", "position.pos_embed");
+            .with_key_remapping("^pos_embed$", "encoder.position.pos_embed")
+            .with_key_remapping("^cls_token$", "prefix.cls_token")
+            .with_key_remapping(r"^(blocks|norm)\.", "encoder.$1.")
+            .with_key_remapping(r"^head\.", "head.fc.");
         let report = vit.load_from(&mut store).unwrap();
         assert!(report.unused.is_empty(), "{:?}", report.unused);
 
@@ -39,7 +44,8 @@ fn timm_vision_transformer() {
         assert_model("embed", patches.into_embeddings(), &mut io);
         assert_model(
             "tokens",
-            vit.forward_features(images.clone()).into_embeddings(),
+            vit.forward_features(images.clone(), Noise::None)
+                .into_embeddings(),
             &mut io,
         );
         assert_model("logits", vit.forward(images), &mut io);
@@ -56,8 +62,11 @@ fn transformers_masked_autoencoder() {
     for backend in backends() {
         let device = &backend.device;
         let embed = LinearPatchEmbedConfig::new([8, 8], 3, 48).init(device);
-        let encoder = VitConfig::new([32, 32], 2, 3).with_epsilon(HF_EPSILON);
-        let config = MaeConfig::new(encoder, 32, 2, 4).with_decoder_position(Position::Learned);
+        let encoder = EncoderConfig::new(2, 3).with_epsilon(HF_EPSILON);
+        let learned = AnyPositionConfig::Learned(LearnedPositionConfig::new());
+        let config = MaeConfig::new(VitConfig::new([32, 32], encoder), 32, 2, 4);
+        let decoder = config.decoder.clone().with_position(learned);
+        let config = config.with_decoder(decoder);
         let values = ours(
             Golden::open("checkpoints/hf_vit_mae/model.safetensors").into_tensors(),
             device,
@@ -72,7 +81,9 @@ fn transformers_masked_autoencoder() {
         assert_model("pred", output.prediction.into_embeddings(), &mut io);
         assert_model("mask", output.mask, &mut io);
         assert_model("loss", output.loss, &mut io);
-        assert_model("ids_restore", restore.index().float(), &mut io);
+        let ids = Tensor::from_data(io.remove("ids_restore").unwrap(), device);
+        io.insert("kept".into(), kept_ids(ids, &restore).into_data());
+        assert_model("kept", restore.owner().float(), &mut io);
         assert!(io.is_empty(), "left over: {:?}", io.keys());
     }
 }
@@ -82,21 +93,23 @@ fn ours(theirs: HashMap<String, TensorData>, device: &Device) -> HashMap<String,
     const NAMES: &[(&str, &str)] = &[
         (
             "vit.embeddings.patch_embeddings.projection",
-            "encoder.patch_embed.proj",
+            "vit.patch_embed.proj",
         ),
-        ("vit.embeddings.cls_token", "encoder.cls_token"),
+        ("vit.embeddings.cls_token", "vit.prefix.cls_token"),
         (
             "vit.embeddings.position_embeddings",
-            "encoder.position.Learned.pos_embed",
+            "vit.encoder.position.Learned.pos_embed",
         ),
-        ("vit.layernorm", "encoder.norm"),
-        ("vit.layers", "encoder.blocks"),
+        ("vit.layernorm", "vit.encoder.norm"),
+        ("vit.layers", "vit.encoder.blocks"),
         (
             "decoder.decoder_pos_embed",
-            "decoder_position.Learned.pos_embed",
+            "DECODER.position.Learned.pos_embed",
         ),
-        ("decoder.decoder_layers", "decoder_blocks"),
+        ("decoder.decoder_layers", "DECODER.blocks"),
+        ("decoder.decoder_norm", "DECODER.norm"),
         ("decoder.", ""),
+        ("DECODER", "decoder"),
         (".attention.o_proj", ".attn.proj"),
         (".layernorm_before", ".norm1"),
         (".layernorm_after", ".norm2"),

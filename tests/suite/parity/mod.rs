@@ -12,6 +12,7 @@ mod stems;
 use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
+use burn_patch::tokens::Restore;
 use burn_patch_tests::{
     BackendDevice, Golden, backends, golden_folder, largest_difference, tolerance,
 };
@@ -49,4 +50,10 @@ fn no_golden_tensor_is_left_unchecked() {
             );
         }
     }
+}
+
+/// `ids_restore` where a token was kept, −1 where it was masked: the reference gives masked tokens numbers too.
+fn kept_ids(ids: Tensor<2>, restore: &Restore) -> Tensor<2> {
+    let mask = restore.mask();
+    ids * (1.0 - mask.clone()) - mask
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_patch::reduce::uniform_noise;
+use burn_patch::uniform_noise;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
