@@ -206,7 +206,7 @@ impl TemperatureSchedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{DType, Tolerance};
+    use burn::tensor::{DType, Device, Tolerance};
 
     fn logits(device: &Device) -> Tensor<3> {
         Tensor::from_floats([[[0.5, -1.0, 2.0], [0.0, 0.3, -0.2]]], device)
