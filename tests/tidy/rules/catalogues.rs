@@ -1,4 +1,4 @@
-//! README's tables list what the catalogues do.
+//! The pages' tables list what the catalogues do.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,13 +6,18 @@ use std::fs;
 use crate::rules::assert_none;
 use crate::source::root;
 
-const README: &str = "README.md";
 /// How the tables begin.
 const HEADER: &str = "| name | what | source |";
-/// The catalogues with a table.
-const CATALOGUES: &[&str] = &[
-    "crates/burn-patch/src/embed/catalogue.rs",
-    "crates/burn-patch/src/reduce/catalogue.rs",
+/// Each page with such tables, and the catalogues that they list.
+const PAGES: &[(&str, &[&str])] = &[
+    ("README.md", &["crates/burn-patch/src/embed/catalogue.rs"]),
+    (
+        "docs/embeddings.md",
+        &[
+            "crates/burn-patch/src/reduce/catalogue.rs",
+            "crates/burn-patch/src/position/catalogue.rs",
+        ],
+    ),
 ];
 
 fn read(path: &str) -> String {
@@ -41,10 +46,20 @@ fn tables(page: &str) -> Vec<(usize, BTreeSet<String>)> {
 }
 
 #[test]
-fn the_tables_of_readme_have_the_names_of_the_catalogues() {
-    let mut tables = tables(&read(README));
+fn the_tables_of_the_pages_have_the_names_of_the_catalogues() {
+    let problems = PAGES
+        .iter()
+        .flat_map(|(page, catalogues)| differences(page, catalogues));
+    assert_none(
+        "the pages' tables and the catalogues differ:",
+        problems.collect(),
+    );
+}
+
+fn differences(page: &str, catalogues: &[&str]) -> Vec<String> {
+    let mut tables = tables(&read(page));
     let mut problems = Vec::new();
-    for catalogue in CATALOGUES {
+    for catalogue in catalogues {
         let names = listed(&read(catalogue));
         assert!(!names.is_empty(), "no names in {catalogue}");
         // Its table is the one with a name of it.
@@ -52,21 +67,19 @@ fn the_tables_of_readme_have_the_names_of_the_catalogues() {
             .iter()
             .position(|(_, table)| !table.is_disjoint(&names));
         let Some((line, table)) = own.map(|index| tables.remove(index)) else {
-            problems.push(format!("{README}: no table of {catalogue}"));
+            problems.push(format!("{page}: no table of {catalogue}"));
             continue;
         };
         for name in names.difference(&table) {
-            problems.push(format!(
-                "{README}:{line}: no row for `{name}` of {catalogue}"
-            ));
+            problems.push(format!("{page}:{line}: no row for `{name}` of {catalogue}"));
         }
         for name in table.difference(&names) {
-            problems.push(format!("{README}:{line}: `{name}` is not in {catalogue}"));
+            problems.push(format!("{page}:{line}: `{name}` is not in {catalogue}"));
         }
     }
     let strangers = tables
         .iter()
-        .map(|(line, _)| format!("{README}:{line}: a table of no catalogue"));
+        .map(|(line, _)| format!("{page}:{line}: a table of no catalogue"));
     problems.extend(strangers);
-    assert_none("README's tables and the catalogues differ:", problems);
+    problems
 }
