@@ -17,7 +17,11 @@ pub mod patch;
 mod gather_rows;
 
 pub use gather_rows::gather_rows;
-pub use layer::{LayerGrads, LayerOps, NormGrads, attention, gelu, layer_norm, linear};
+pub use layer::{
+    AttentionGrads, AttentionInputs, AttentionOptions, KeyReach, KeyReachPrimitive, LayerGrads,
+    LayerOps, NormGrads, Qkv, QkvPrimitive, Span, Spans, TrackedBiases, attention, gelu,
+    layer_norm, linear,
+};
 pub use patch::{
     Bias, Cells, Fill, Images, ParameterGrads, PatchGrads, PatchOps, PixelOrder, Pixels, Projected,
     fold_windows, overlap_add, patch_windows, project_cells, project_patches, project_pixels,

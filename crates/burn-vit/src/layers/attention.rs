@@ -1,9 +1,10 @@
+//! Self-attention with one projection.
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Initializer, Linear};
-use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Tensor};
-use burn_patch::ops::attention;
+use burn_patch::ops::{AttentionOptions, KeyReach, Qkv, attention};
 
 use super::{apply, linear};
 use crate::Error;
@@ -63,39 +64,12 @@ impl AttentionConfig {
 }
 
 impl Attention {
-    /// Attends. `valid` (`[batch, tokens]`) marks the tokens that others may look at.
+    /// Attends. `valid` (`[batch, tokens]`) marks the tokens that look at each other; the others attend to nothing.
     pub fn forward(&self, tokens: Tensor<3>, valid: Option<Tensor<2, Bool>>) -> Tensor<3> {
         let qkv = apply(&self.qkv, tokens);
-        let context = match valid {
-            None => attention(qkv, self.heads),
-            Some(valid) => self.attend_valid(qkv, valid),
-        };
-        apply(&self.proj, context)
-    }
-
-    /// Attention that keeps off padding, which ragged batches need.
-    fn attend_valid(&self, qkv: Tensor<3>, valid: Tensor<2, Bool>) -> Tensor<3> {
-        let [batch, count, values] = qkv.dims();
-        let dim = values / 3;
-        let head = dim / self.heads;
-        // [batch, tokens, 3·dim] → 3 × [batch, heads, tokens, head]
-        let qkv = qkv
-            .reshape([batch, count, 3, self.heads, head])
-            .permute([2, 0, 3, 1, 4]);
-        let part = |index: usize| {
-            qkv.clone()
-                .slice_dim(0, index..index + 1)
-                .squeeze_dim::<4>(0)
-        };
-        let (query, key, value) = (part(0), part(1), part(2));
-        let scores = (query * (head as f64).powf(-0.5)).matmul(key.transpose());
-        let hidden = valid.bool_not().reshape([batch, 1, 1, count]);
-        let scores = scores.mask_fill(
-            hidden.expand([batch, self.heads, count, count]),
-            f32::NEG_INFINITY,
-        );
-        let context = softmax(scores, 3).matmul(value);
-        context.swap_dims(1, 2).reshape([batch, count, dim])
+        let reach = valid.map_or(KeyReach::All, KeyReach::Valid);
+        let options = AttentionOptions::new(self.heads).with_reach(reach);
+        apply(&self.proj, attention(Qkv::Fused(qkv), options))
     }
 }
 
@@ -116,6 +90,17 @@ mod tests {
         let without = attention.forward(short, None);
         with.into_data()
             .assert_approx_eq(&without.into_data(), Tolerance::<f32>::rel_abs(1e-5, 1e-6));
+    }
+
+    #[test]
+    fn an_image_without_a_valid_token_gives_the_projection_of_zeros() {
+        let device = Device::flex();
+        let attention = AttentionConfig::new(8, 2).try_init(&device).unwrap();
+        let tokens = Tensor::random([1, 3, 8], Distribution::Default, &device);
+        let valid = Tensor::from_bool([[false, false, false]], &device);
+        let got = attention.forward(tokens, Some(valid));
+        let want = apply(&attention.proj, Tensor::zeros([1, 3, 8], &device));
+        got.into_data().assert_eq(&want.into_data(), true);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! what is done value by value. Sums run in an order that does not depend on how many threads there
 //! are.
 
-mod attention;
+pub(super) mod attention;
 mod backend;
 mod block;
 mod gather;
