@@ -5,9 +5,9 @@ use burn::nn::LayerNormConfig as BurnLayerNormConfig;
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
 use burn::tensor::activation::softmax;
 use burn::tensor::module::linear as burn_linear;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor};
 use burn_patch::layers::LayerNormConfig;
-use burn_patch::ops::{attention, layer_norm, linear};
+use burn_patch::ops::{AttentionOptions, Qkv, Reach, attention, layer_norm, linear};
 use burn_patch_tests::{backends, det_tensor, largest_difference, tolerance};
 use safetensors::SafeTensors;
 
@@ -158,34 +158,115 @@ fn our_layer_norm_is_saved_and_loaded_under_pytorchs_names() {
     }
 }
 
-/// Few tokens, and more than fit one block of scores.
+/// Few tokens, and more than fit one block of scores; every reach, with biases and without.
 #[test]
 fn attention_is_softmax_of_scores_times_values() {
     for backend in backends() {
         let device = backend.device.clone().autodiff();
         for [batch, tokens, heads, width] in [[3, 7, 2, 5], [2, 300, 2, 8]] {
-            let columns = 3 * heads * width;
-            let inputs = [input([batch * tokens, columns], 1, &device)];
-            assert_same(
-                &format!("{tokens} tokens on {}", backend.name),
-                &inputs,
-                |inputs| {
-                    let qkv = inputs[0].clone().reshape([batch, tokens, columns]);
-                    attention(qkv, heads)
-                },
-                |inputs| {
-                    let qkv = inputs[0].clone().reshape([batch, tokens, 3, heads, width]);
-                    let part = |part: usize| {
-                        let part = qkv.clone().slice_dim(2, part..part + 1);
-                        part.squeeze_dim::<4>(2).swap_dims(1, 2)
+            for (reach, reached) in reaches(batch, tokens, &device) {
+                for biased in [false, true] {
+                    let mut inputs = vec![input([batch * tokens, 3 * heads * width], 1, &device)];
+                    if biased {
+                        inputs.push(input([heads * tokens, tokens], 2, &device));
+                        inputs.push(input([1, tokens], 3, &device));
+                    }
+                    let name = format!("{reach:?}, {tokens} tokens, biased: {biased}");
+                    let bias = |inputs: &[Tensor<2>]| {
+                        let bias = inputs.get(1).cloned();
+                        bias.map(|bias| bias.reshape([1, heads, tokens, tokens]))
                     };
-                    let scores = part(0).matmul(part(1).transpose()) / (width as f64).sqrt();
-                    let context = softmax(scores, 3).matmul(part(2));
-                    context
-                        .swap_dims(1, 2)
-                        .reshape([batch, tokens, heads * width])
-                },
-            );
+                    let qkv = |inputs: &[Tensor<2>]| {
+                        inputs[0]
+                            .clone()
+                            .reshape([batch, tokens, 3 * heads * width])
+                    };
+                    assert_same(
+                        &format!("{name} on {}", backend.name),
+                        &inputs,
+                        |inputs| {
+                            let options = AttentionOptions::new(heads)
+                                .with_bias(bias(inputs))
+                                .with_key_bias(inputs.get(2).cloned())
+                                .with_reach(reach.clone());
+                            attention(Qkv::Fused(qkv(inputs)), options)
+                        },
+                        |inputs| {
+                            let key_bias = inputs.get(2).cloned();
+                            let added = bias(inputs)
+                                .zip(key_bias)
+                                .map(|(bias, key_bias)| bias + key_bias.reshape([1, 1, 1, tokens]));
+                            formula(qkv(inputs), heads, added, reached.clone())
+                        },
+                    );
+                }
+            }
         }
     }
+}
+
+/// Each kind of reach, and the same as 1 and 0 for `[batch, 1, queries, keys]`.
+fn reaches(batch: usize, tokens: usize, device: &Device) -> Vec<(Reach, Tensor<4, Int>)> {
+    // A third of the last image is padding, and some of the others are.
+    let numbers = (0..batch * tokens).map(|token| match token {
+        padding if padding % 11 == 3 || padding + tokens / 3 > batch * tokens => -1,
+        token => (token / 5 % 3) as i32,
+    });
+    let numbers: Vec<i32> = numbers.collect();
+    let numbers = Tensor::<1, Int>::from_ints(numbers.as_slice(), device).reshape([batch, tokens]);
+    let queries = numbers.clone().reshape([batch, 1, tokens, 1]);
+    let keys = numbers.clone().reshape([batch, 1, 1, tokens]);
+    let shape = [batch, 1, tokens, tokens];
+    let valid = numbers.clone().greater_equal_elem(0);
+    let both =
+        queries.clone().greater_equal_elem(0).int() * keys.clone().greater_equal_elem(0).int();
+    let same = queries.expand(shape).equal(keys.expand(shape)).int() * both.clone();
+    let lengths: Vec<Vec<usize>> = (0..batch)
+        .map(|image| vec![tokens / 2, image + 1])
+        .collect();
+    let packed = Reach::packed(&lengths, tokens, device);
+    let Reach::Segments { queries, .. } = packed.clone() else {
+        unreachable!("a pack has segments")
+    };
+    let rows = queries.clone().reshape([batch, 1, tokens, 1]).expand(shape);
+    let columns = queries.reshape([batch, 1, 1, tokens]).expand(shape);
+    let in_pack = rows.clone().equal(columns).int() * rows.greater_equal_elem(0).int();
+    let mixed = Reach::Segments {
+        queries: numbers.clone(),
+        keys: numbers,
+        spans: None,
+    };
+    vec![
+        (Reach::All, both.ones_like()),
+        (Reach::Valid(valid), both),
+        (mixed, same),
+        (packed, in_pack),
+    ]
+}
+
+/// The formula with Burn's own operations.
+fn formula(
+    qkv: Tensor<3>,
+    heads: usize,
+    bias: Option<Tensor<4>>,
+    reached: Tensor<4, Int>,
+) -> Tensor<3> {
+    let [batch, tokens, columns] = qkv.dims();
+    let width = columns / 3 / heads;
+    let qkv = qkv.reshape([batch, tokens, 3, heads, width]);
+    let part = |part: usize| {
+        let part = qkv.clone().slice_dim(2, part..part + 1);
+        part.squeeze_dim::<4>(2).swap_dims(1, 2)
+    };
+    let mut scores = part(0).matmul(part(1).transpose()) / (width as f64).sqrt();
+    if let Some(bias) = bias {
+        scores = scores + bias;
+    }
+    let reached = reached.float().expand(scores.dims());
+    // Weights of 0 out of reach; what reaches nothing has the same weight everywhere, times 0.
+    let scores = scores * reached.clone() - (reached.clone().neg() + 1.0) * 1e6;
+    let context = (softmax(scores, 3) * reached).matmul(part(2));
+    context
+        .swap_dims(1, 2)
+        .reshape([batch, tokens, heads * width])
 }

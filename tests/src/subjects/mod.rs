@@ -1,5 +1,6 @@
 //! The modules under test: every embedding and reducer of the catalogues, positions, masking and the models.
 
+mod attention;
 mod embeddings;
 mod models;
 mod ops;
@@ -36,6 +37,7 @@ pub(crate) fn every_subject() -> Vec<Subject> {
         embeddings::subjects(),
         positions::subjects(),
         ops::subjects(),
+        attention::subjects(),
         reducers::subjects(),
         models::subjects(),
     ];

@@ -7,7 +7,7 @@ use super::{CHANNELS, DIM, STRIDE, images};
 use crate::subject::Subject;
 
 pub(super) fn subjects() -> Vec<Subject> {
-    vec![gelu(), attend()]
+    vec![gelu()]
 }
 
 fn gelu() -> Subject {
@@ -15,14 +15,5 @@ fn gelu() -> Subject {
     Subject::new("ops::gelu", init, |embed, device, dtype| {
         let tokens = embed.forward(images(device, dtype)).into_embeddings();
         vec![burn_patch::ops::gelu(tokens * 3.0)]
-    })
-}
-
-fn attend() -> Subject {
-    let init =
-        |device: &Device| LinearPatchEmbedConfig::new(STRIDE, CHANNELS, 3 * DIM).init(device);
-    Subject::new("ops::attention", init, |embed, device, dtype| {
-        let qkv = embed.forward(images(device, dtype)).into_embeddings();
-        vec![burn_patch::ops::attention(qkv, 4)]
     })
 }

@@ -30,7 +30,7 @@ pub struct BatchNormConfig {
 ///
 /// # Shapes
 ///
-/// - map `[batch, channels, rows, cols]`, the same out
+/// - map `[batch, channels, rows, cols]`, output: the same shape
 ///
 /// # Equation
 ///

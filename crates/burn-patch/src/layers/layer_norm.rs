@@ -27,7 +27,7 @@ pub struct LayerNormConfig {
 ///
 /// # Shapes
 ///
-/// - x `[.., dim]`, the same out
+/// - x `[.., dim]`, output: the same shape
 ///
 /// # Equation
 ///

@@ -19,7 +19,11 @@ mod gather_rows;
 
 pub use at_least_single::at_least_single;
 pub use gather_rows::gather_rows;
-pub use layer::{LayerGrads, LayerOps, NormGrads, attention, gelu, layer_norm, linear};
+pub use layer::{
+    AttentionGrads, AttentionInputs, AttentionOptions, LayerGrads, LayerOps, NormGrads, Qkv,
+    QkvPrimitive, Reach, ReachPrimitive, Span, Spans, TrackedBiases, attention, gelu, layer_norm,
+    linear,
+};
 pub use patch::{
     Bias, Cells, Fill, Images, ParameterGrads, PatchGrads, PatchOps, PixelOrder, Pixels, Projected,
     byte_tensor, fold_windows, overlap_add, patch_windows, project_cells, project_patches,

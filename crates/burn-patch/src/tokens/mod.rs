@@ -11,11 +11,11 @@ mod restore;
 mod rotation;
 mod tokens;
 
+pub use crate::ops::Reach;
 pub use attend::Attend;
 pub use coordinates::Frame;
 pub use layout::Layout;
 pub use places::{PlaceKind, Places};
-pub use reach::Reach;
 pub use restore::Restore;
 pub use rotation::{Rotation, RotationPairs};
 pub use tokens::Tokens;

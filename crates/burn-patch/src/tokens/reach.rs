@@ -1,15 +1,8 @@
-//! Which tokens may attend to which.
+//! Which tokens may attend to which, as tokens carry it.
 
 use burn::tensor::{Bool, Int, Tensor};
 
-/// Which tokens may attend to which.
-#[derive(Debug, Clone)]
-pub enum Reach {
-    /// Every token to every other of its image.
-    All,
-    /// Every token to the real ones, `[batch, tokens]`: a ragged batch, padded.
-    Valid(Tensor<2, Bool>),
-}
+use crate::ops::Reach;
 
 impl Reach {
     /// Which tokens are real, `[batch, tokens]`; none where all are.
@@ -17,6 +10,7 @@ impl Reach {
         match self {
             Self::All => None,
             Self::Valid(valid) => Some(valid.clone()),
+            Self::Segments { keys, .. } => Some(keys.clone().greater_equal_elem(0)),
         }
     }
 
@@ -27,10 +21,21 @@ impl Reach {
             Self::Valid(valid) => {
                 Self::Valid(valid.float().gather(1, index.clone()).greater_elem(0.5))
             }
+            // What was picked is known on the device alone, so the spans of before say nothing of it.
+            Self::Segments { queries, keys, .. } => Self::Segments {
+                queries: queries.gather(1, index.clone()),
+                keys: keys.gather(1, index.clone()),
+                spans: None,
+            },
         }
     }
 
-    /// That of `prefix` tokens which every token reaches, and these.
+    /// That of `prefix` tokens, which every token reaches and which reach every token, and these.
+    ///
+    /// # Panics
+    ///
+    /// If segments have a prefix: in a pack, class tokens are ordinary tokens of their segment.
+    #[track_caller]
     pub(crate) fn behind_prefix(self, prefix: usize) -> Self {
         match (self, prefix) {
             (reach, 0) => reach,
@@ -39,6 +44,11 @@ impl Reach {
                 let [batch, _] = valid.dims();
                 let always = Tensor::<2>::ones([batch, prefix], &valid.device()).greater_elem(0.5);
                 Self::Valid(Tensor::cat(vec![always, valid], 1))
+            }
+            (Self::Segments { .. }, _) => {
+                panic!(
+                    "segments have no prefix: class tokens of a pack are tokens of their segment"
+                )
             }
         }
     }

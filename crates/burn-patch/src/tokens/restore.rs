@@ -2,10 +2,9 @@
 
 use burn::tensor::{Bool, Int, Tensor};
 
-use crate::ops::gather_rows;
+use crate::ops::{Reach, gather_rows};
 use crate::tokens::layout::Layout;
 use crate::tokens::places::Places;
-use crate::tokens::reach::Reach;
 use crate::tokens::tokens::Tokens;
 
 /// Puts what was selected or merged back where it was: MAE's decoder and unmerging alike.

@@ -4,11 +4,10 @@ use burn::tensor::{Bool, Int, Tensor, TensorData};
 
 use crate::Error;
 use crate::grid::PatchGrid;
-use crate::ops::gather_rows;
+use crate::ops::{Reach, gather_rows};
 use crate::tokens::layout::Layout;
 use crate::tokens::mean::weighted_mean;
 use crate::tokens::places::Places;
-use crate::tokens::reach::Reach;
 
 /// Tokens and what later stages need to know of them.
 ///

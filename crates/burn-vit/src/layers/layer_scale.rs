@@ -22,7 +22,7 @@ pub struct LayerScaleConfig {
 ///
 /// # Shapes
 ///
-/// - tokens `[batch, tokens, dim]`, the same out
+/// - tokens `[batch, tokens, dim]`, output: the same shape
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

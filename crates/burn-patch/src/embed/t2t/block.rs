@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{NORMAL, apply, linear};
 use crate::layers::mlp::{Mlp, MlpConfig};
-use crate::ops::{at_least_single, attention};
+use crate::ops::{AttentionOptions, Qkv, at_least_single, attention};
 
 /// Which attention runs between the splits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,13 +148,10 @@ impl T2tAttention {
     /// Windows `[batch, tokens, input]` to tokens `[batch, tokens, token_dim]`.
     pub fn forward(&self, windows: Tensor<3>) -> Tensor<3> {
         let [input, values] = self.qkv.weight.dims();
-        let width = values / 3;
         let qkv = apply(&self.qkv, windows);
-        let value = qkv.clone().slice_dim(2, 2 * width..);
-        // `attention` divides by √width, T2T by √input.
-        let query = qkv.clone().slice_dim(2, ..width) * (width as f64 / input as f64).sqrt();
-        let scaled = Tensor::cat(vec![query, qkv.slice_dim(2, width..)], 2);
-        value + apply(&self.proj, attention(scaled, 1))
+        let value = qkv.clone().slice_dim(2, values / 3 * 2..);
+        let options = AttentionOptions::new(1).with_scale(Some((input as f64).powf(-0.5)));
+        value + apply(&self.proj, attention(Qkv::Fused(qkv), options))
     }
 }
 

@@ -30,4 +30,9 @@ impl<T: Element + Pod> Host<T> for Flex {
         let values = tensor.into_data().try_to_vec_as();
         values.expect("an integer tensor")
     }
+
+    fn bools(tensor: FlexTensor) -> Vec<bool> {
+        let values = tensor.into_data().try_to_vec_as();
+        values.expect("a tensor of truths")
+    }
 }

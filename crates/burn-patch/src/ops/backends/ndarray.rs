@@ -50,6 +50,13 @@ macro_rules! host {
                     other => panic!("integers of 32 or 64 bits, got {:?}", other.dtype()),
                 }
             }
+
+            fn bools(tensor: NdArrayTensor) -> Vec<bool> {
+                match tensor {
+                    NdArrayTensor::Bool(array) => array.view().iter().copied().collect(),
+                    other => panic!("a tensor of truths, got {:?}", other.dtype()),
+                }
+            }
         }
     };
 }

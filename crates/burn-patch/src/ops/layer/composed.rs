@@ -4,7 +4,7 @@ use core::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::{Shape, Slice};
+use burn::tensor::Shape;
 
 use crate::ops::{Bias, NormGrads, ParameterGrads};
 
@@ -44,45 +44,6 @@ pub(crate) fn linear_parameter_grads<B: Backend>(
     }
 }
 
-pub(crate) fn attention<B: Backend>(qkv: FloatTensor<B>, heads: usize) -> FloatTensor<B> {
-    let [query, key, value] = split_heads::<B>(qkv, heads);
-    let weights = attention_weights::<B>(query, key);
-    merge_heads::<B>(B::float_matmul(weights, value))
-}
-
-/// With `P = softmax(S)`, `S = Q·Kᵀ/√width` and `O = P·V`: `∂V = Pᵀ·∂O`, `∂P = ∂O·Vᵀ`,
-/// `∂S = P∘(∂P − rowsum(∂P∘P))`, `∂Q = ∂S·K/√width`, `∂K = ∂Sᵀ·Q/√width`.
-pub(crate) fn attention_grad<B: Backend>(
-    qkv: FloatTensor<B>,
-    grad: FloatTensor<B>,
-    heads: usize,
-) -> FloatTensor<B> {
-    let [batch, tokens, dim] = dims(&grad);
-    let width = dim / heads;
-    let [query, key, value] = split_heads::<B>(qkv, heads);
-    let grad = B::float_reshape(grad, Shape::new([batch, tokens, heads, width]));
-    let grad = B::float_swap_dims(grad, 1, 2);
-    let weights = attention_weights::<B>(query.clone(), key.clone());
-
-    let value_grad = B::float_matmul(transpose::<B>(weights.clone()), grad.clone());
-    let weights_grad = B::float_matmul(grad, transpose::<B>(value));
-    let product = B::float_mul(weights_grad.clone(), weights.clone());
-    let centre = B::float_sum_dim(product, 3);
-    let scores_grad = B::float_mul(weights, B::float_sub(weights_grad, centre));
-    let scores_grad = B::float_mul_scalar(scores_grad, scale(width).into());
-    let query_grad = B::float_matmul(scores_grad.clone(), key);
-    let key_grad = B::float_matmul(transpose::<B>(scores_grad), query);
-
-    let parts = [query_grad, key_grad, value_grad].map(|part| {
-        B::float_reshape(
-            B::float_swap_dims(part, 1, 2),
-            Shape::new([batch, tokens, 1, heads, width]),
-        )
-    });
-    let qkv = B::float_cat(Vec::from(parts), 2);
-    B::float_reshape(qkv, Shape::new([batch, tokens, 3 * dim]))
-}
-
 pub(crate) fn layer_norm<B: Backend>(
     x: FloatTensor<B>,
     gamma: FloatTensor<B>,
@@ -118,40 +79,6 @@ pub(crate) fn layer_norm_grads<B: Backend>(
         gamma: sum(B::float_mul(grad.clone(), normal)),
         beta: sum(grad),
     }
-}
-
-/// `[batch, tokens, 3·heads·width]` → query, key and value, `[batch, heads, tokens, width]` each.
-fn split_heads<B: Backend>(qkv: FloatTensor<B>, heads: usize) -> [FloatTensor<B>; 3] {
-    let [batch, tokens, values] = dims(&qkv);
-    let width = values / 3 / heads;
-    let qkv = B::float_reshape(qkv, Shape::new([batch, tokens, 3, heads, width]));
-    let qkv = B::float_permute(qkv, &[2, 0, 3, 1, 4]);
-    [0, 1, 2].map(|part| {
-        let all = [part..part + 1, 0..batch, 0..heads, 0..tokens, 0..width];
-        let part = B::float_slice(qkv.clone(), &all.map(Slice::from));
-        B::float_reshape(part, Shape::new([batch, heads, tokens, width]))
-    })
-}
-
-/// `[batch, heads, tokens, width]` → `[batch, tokens, heads·width]`.
-fn merge_heads<B: Backend>(context: FloatTensor<B>) -> FloatTensor<B> {
-    let [batch, heads, tokens, width] = dims(&context);
-    let context = B::float_swap_dims(context, 1, 2);
-    B::float_reshape(context, Shape::new([batch, tokens, heads * width]))
-}
-
-fn attention_weights<B: Backend>(query: FloatTensor<B>, key: FloatTensor<B>) -> FloatTensor<B> {
-    let [.., width] = dims::<_, 4>(&query);
-    let query = B::float_mul_scalar(query, scale(width).into());
-    B::softmax(B::float_matmul(query, transpose::<B>(key)), 3)
-}
-
-fn scale(width: usize) -> f64 {
-    (width as f64).powf(-0.5)
-}
-
-fn transpose<B: Backend>(tensor: FloatTensor<B>) -> FloatTensor<B> {
-    B::float_swap_dims(tensor, 2, 3)
 }
 
 fn dims<T: TensorMetadata, const D: usize>(tensor: &T) -> [usize; D] {

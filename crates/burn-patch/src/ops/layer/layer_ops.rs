@@ -3,6 +3,7 @@
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
+use crate::ops::layer::attention::{self, AttentionGrads, AttentionInputs, TrackedBiases};
 use crate::ops::layer::composed;
 use crate::ops::patch::{Bias, ParameterGrads};
 
@@ -33,10 +34,9 @@ pub trait LayerOps: Backend {
         composed::linear::<Self>(x, weight, bias)
     }
 
-    /// `softmax(Q·Kᵀ/√width)·V` per head: qkv `[batch, tokens, 3·heads·width]`, result
-    /// `[batch, tokens, heads·width]`.
-    fn attention_forward(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
-        composed::attention::<Self>(qkv, heads)
+    /// `softmax(scale·Q·Kᵀ + bias + key bias)·V` per head over the keys in reach, `[batch, queries, heads·width]`.
+    fn attention_forward(#[extension_type] inputs: AttentionInputs<Self>) -> FloatTensor<Self> {
+        attention::composed::attention::<Self>(inputs)
     }
 
     /// Normalises each row: x `[rows, dim]`, gamma and beta `[dim]`.
@@ -81,13 +81,13 @@ pub trait LayerGrads: Backend {
         composed::linear_parameter_grads::<Self>(x, grad)
     }
 
-    /// Of attention's fused query, key and value.
-    fn attention_grad(
-        qkv: FloatTensor<Self>,
+    /// Of attention's query, key and value, and of the biases that are tracked.
+    fn attention_grads(
+        inputs: AttentionInputs<Self>,
         grad: FloatTensor<Self>,
-        heads: usize,
-    ) -> FloatTensor<Self> {
-        composed::attention_grad::<Self>(qkv, grad, heads)
+        tracked: TrackedBiases,
+    ) -> AttentionGrads<Self> {
+        attention::composed::attention_grads::<Self>(inputs, grad, tracked)
     }
 
     /// Of the layer normalisation's input, scale and shift.

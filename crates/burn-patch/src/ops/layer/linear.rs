@@ -40,3 +40,39 @@ pub fn linear<const D: usize>(
     ))
     .reshape(shape)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, TensorData};
+
+    /// An odd value makes the whole row of x, or column of the weight, odd; nothing else.
+    #[test]
+    fn what_is_not_a_number_spreads_along_its_row_or_column() {
+        let device = Device::flex().autodiff();
+        for dtype in [DType::F32, DType::F64] {
+            let leaf = |shape: [usize; 2], nan: bool| {
+                let mut values = vec![0.0; shape[0] * shape[1]];
+                if nan {
+                    values[0] = f64::NAN;
+                }
+                Tensor::<2>::from_data(TensorData::new(values, shape), (&device, dtype))
+                    .require_grad()
+            };
+            for nan_in_weight in [false, true] {
+                let (x, weight) = (leaf([20, 3], !nan_in_weight), leaf([3, 17], nan_in_weight));
+                let y = linear(x.clone(), weight.clone(), None);
+                let grads = y.clone().sum().backward();
+                let nans = |tensor: Tensor<2>| -> usize {
+                    tensor.is_nan().int().sum().into_scalar::<i64>() as usize
+                };
+                let found = [y, x.grad(&grads).unwrap(), weight.grad(&grads).unwrap()];
+                let want = match nan_in_weight {
+                    true => [20, 20, 0],
+                    false => [17, 0, 17],
+                };
+                assert_eq!(found.map(nans), want, "{dtype:?}");
+            }
+        }
+    }
+}

@@ -9,15 +9,18 @@
 //! on Flex and LibTorch: gradients differ by up to 6·10⁻⁴, and no finite difference agrees. [`gelu()`] is exact on all.
 //! On CubeCL, and for other types than `f32`, it is composed of several operations.
 
+pub(crate) mod attention;
 pub(crate) mod composed;
 
-mod attention;
 mod gelu;
 mod layer_norm;
 mod layer_ops;
 mod linear;
 
-pub use attention::attention;
+pub use attention::{
+    AttentionGrads, AttentionInputs, AttentionOptions, Qkv, QkvPrimitive, Reach, ReachPrimitive,
+    Span, Spans, TrackedBiases, attention,
+};
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 pub use layer_ops::{LayerGrads, LayerOps, NormGrads};

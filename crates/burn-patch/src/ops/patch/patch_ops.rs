@@ -11,7 +11,7 @@ use crate::ops::patch::composed;
 pub enum Bias<B: Backend> {
     /// No bias.
     Absent,
-    /// Bias `[dim]`.
+    /// The bias.
     Present(FloatTensor<B>),
 }
 

@@ -7,8 +7,9 @@ use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend};
 
+use super::attention::attention;
 use super::register;
-use crate::ops::{Bias, LayerGrads, LayerOps};
+use crate::ops::{AttentionInputs, Bias, LayerGrads, LayerOps};
 
 impl<B: Backend + LayerOps + LayerGrads, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
     fn gelu_forward(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -38,20 +39,8 @@ impl<B: Backend + LayerOps + LayerGrads, C: CheckpointStrategy> LayerOps for Aut
         }
     }
 
-    fn attention_forward(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
-        match Attention
-            .prepare::<C>([qkv.node()])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(mut prep) => {
-                let state = (prep.checkpoint(&qkv), heads);
-                prep.finish(state, B::attention_forward(qkv.into_primitive(), heads))
-            }
-            OpsKind::UnTracked(prep) => {
-                prep.finish(B::attention_forward(qkv.into_primitive(), heads))
-            }
-        }
+    fn attention_forward(inputs: AttentionInputs<Self>) -> FloatTensor<Self> {
+        attention(inputs)
     }
 
     fn layer_norm_forward(
@@ -130,26 +119,6 @@ impl<B: Backend + LayerGrads, const N: usize> Backward<B, N> for Linear {
         if nodes != [None, None] {
             register::<B>(grads, nodes, B::linear_parameter_grads(x, grad));
         }
-    }
-}
-
-#[derive(Debug)]
-struct Attention;
-
-impl<B: Backend + LayerGrads> Backward<B, 1> for Attention {
-    type State = (NodeId, usize);
-
-    fn backward(
-        self,
-        ops: Ops<Self::State, 1>,
-        grads: &mut Gradients,
-        checkpointer: &mut Checkpointer,
-    ) {
-        let (qkv, heads) = ops.state;
-        let qkv: FloatTensor<B> = checkpointer.retrieve_node_output(qkv);
-        unary::<B, _>(ops.parents, ops.node, grads, |grad| {
-            B::attention_grad(qkv, grad, heads)
-        });
     }
 }
 

@@ -1,5 +1,6 @@
 //! Hand-written gradients, first order.
 
+mod attention;
 mod layers;
 mod patches;
 

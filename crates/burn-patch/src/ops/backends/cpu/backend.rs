@@ -9,12 +9,14 @@ macro_rules! cpu_backend {
             use burn::backend::tensor::FloatTensor;
             use burn::tensor::DType;
             use $crate::grid::PatchGrid;
+            use $crate::ops::backends::cpu::attention::tensors as attention;
             use $crate::ops::backends::cpu::{layers, patches};
+            use $crate::ops::layer::attention::composed as composed_attention;
             use $crate::ops::layer::composed as composed_layers;
             use $crate::ops::patch::composed;
             use $crate::ops::{
-                Bias, Cells, Fill, LayerGrads, LayerOps, NormGrads, ParameterGrads,
-                PatchGrads, PatchOps, Pixels,
+                AttentionGrads, AttentionInputs, Bias, Cells, Fill, LayerGrads, LayerOps,
+                NormGrads, ParameterGrads, PatchGrads, PatchOps, Pixels, TrackedBiases,
             };
 
             /// `$fast` with the tensor's type as `$float`, `$default` for types without kernels.
@@ -93,10 +95,12 @@ macro_rules! cpu_backend {
                         _ => composed_layers::linear::<Self>(x, weight, bias))
                 }
 
-                fn attention_forward(qkv: FloatTensor<Self>, heads: usize) -> FloatTensor<Self> {
-                    by_float!(qkv,
-                        T => layers::attention_forward::<Self, T>(qkv, heads),
-                        _ => composed_layers::attention::<Self>(qkv, heads))
+                fn attention_forward(inputs: AttentionInputs<Self>) -> FloatTensor<Self> {
+                    match inputs.qkv.dtype() {
+                        DType::F32 => attention::attention_forward::<Self, f32>(inputs),
+                        DType::F64 => attention::attention_forward::<Self, f64>(inputs),
+                        _ => composed_attention::attention::<Self>(inputs),
+                    }
                 }
 
                 fn layer_norm_forward(
@@ -137,14 +141,16 @@ macro_rules! cpu_backend {
                         _ => composed_layers::linear_parameter_grads::<Self>(x, grad))
                 }
 
-                fn attention_grad(
-                    qkv: FloatTensor<Self>,
+                fn attention_grads(
+                    inputs: AttentionInputs<Self>,
                     grad: FloatTensor<Self>,
-                    heads: usize,
-                ) -> FloatTensor<Self> {
-                    by_float!(qkv,
-                        T => layers::attention_grad::<Self, T>(qkv, grad, heads),
-                        _ => composed_layers::attention_grad::<Self>(qkv, grad, heads))
+                    tracked: TrackedBiases,
+                ) -> AttentionGrads<Self> {
+                    match inputs.qkv.dtype() {
+                        DType::F32 => attention::attention_grads::<Self, f32>(inputs, grad, tracked),
+                        DType::F64 => attention::attention_grads::<Self, f64>(inputs, grad, tracked),
+                        _ => composed_attention::attention_grads::<Self>(inputs, grad, tracked),
+                    }
                 }
 
                 fn layer_norm_grads(

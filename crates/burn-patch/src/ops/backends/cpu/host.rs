@@ -1,7 +1,7 @@
 //! What the kernels need of a backend: its tensors as slices of host memory.
 
 use burn::backend::Backend;
-use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
 use burn::tensor::{Element, Shape, TensorData};
 
 /// A backend whose tensors of `T` are slices of host memory.
@@ -20,6 +20,9 @@ pub(in crate::ops::backends) trait Host<T>: Backend {
 
     /// The values of an integer tensor, in row-major order.
     fn integers(tensor: IntTensor<Self>) -> Vec<i64>;
+
+    /// The values of a tensor of truths, in row-major order.
+    fn bools(tensor: BoolTensor<Self>) -> Vec<bool>;
 }
 
 pub(super) fn values<B: Host<T>, T>(contiguous: &FloatTensor<B>) -> &[T] {

@@ -4,7 +4,6 @@ use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Element;
 
-use super::attention::{self, Heads};
 use super::host::{Host, tensor, values};
 use super::{Real, gelu, layer_norm, linear};
 use crate::ops::{Bias, NormGrads, ParameterGrads};
@@ -67,28 +66,6 @@ pub(in crate::ops::backends) fn linear_parameter_grads<B: Host<T>, T: Real + Ele
     }
 }
 
-pub(in crate::ops::backends) fn attention_forward<B: Host<T>, T: Real + Element>(
-    qkv: FloatTensor<B>,
-    heads: usize,
-) -> FloatTensor<B> {
-    let [batch, tokens, columns] = qkv.shape().dims::<3>();
-    let heads = sizes(tokens, columns, heads);
-    let out = attention::attention(values::<B, T>(&B::contiguous(qkv)), heads);
-    tensor::<B, T>(out, [batch, tokens, columns / 3])
-}
-
-pub(in crate::ops::backends) fn attention_grad<B: Host<T>, T: Real + Element>(
-    qkv: FloatTensor<B>,
-    grad: FloatTensor<B>,
-    heads: usize,
-) -> FloatTensor<B> {
-    let [batch, tokens, columns] = qkv.shape().dims::<3>();
-    let heads = sizes(tokens, columns, heads);
-    let (qkv, grad) = (B::contiguous(qkv), B::contiguous(grad));
-    let out = attention::attention_grad(values::<B, T>(&qkv), values::<B, T>(&grad), heads);
-    tensor::<B, T>(out, [batch, tokens, columns])
-}
-
 pub(in crate::ops::backends) fn layer_norm_forward<B: Host<T>, T: Real + Element>(
     x: FloatTensor<B>,
     gamma: FloatTensor<B>,
@@ -122,13 +99,5 @@ pub(in crate::ops::backends) fn layer_norm_grads<B: Host<T>, T: Real + Element>(
         x: tensor::<B, T>(grads.x, shape),
         gamma: tensor::<B, T>(grads.gamma, dim.clone()),
         beta: tensor::<B, T>(grads.beta, dim),
-    }
-}
-
-fn sizes(tokens: usize, columns: usize, heads: usize) -> Heads {
-    Heads {
-        tokens,
-        heads,
-        width: columns / 3 / heads,
     }
 }

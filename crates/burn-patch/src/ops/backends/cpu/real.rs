@@ -23,7 +23,7 @@ pub(in crate::ops::backends) trait Real:
     fn of(value: f64) -> Self;
     fn of_byte(value: u8) -> Self;
     fn sqrt(self) -> Self;
-    /// `e^(−self)` for `self ≥ 0`.
+    /// `e^(−self)` for `self ≥ 0`; of NaN, NaN.
     fn exp_minus(self) -> Self;
 }
 
@@ -51,8 +51,15 @@ impl Real for f32 {
     fn exp_minus(self) -> Self {
         /// `1.5·2²³`: adding it rounds to an integer, which then stands in the low bits.
         const ROUND: f32 = 12_582_912.0;
-        const LOWEST_EXPONENT: f32 = -126.0;
-        let power = (-self * LOG2_E).max(LOWEST_EXPONENT);
+        /// Its exponent bits are those of 0.
+        const LOWEST_EXPONENT: f32 = -127.0;
+        let power = -self * LOG2_E;
+        // Not `max`, which would drop a NaN.
+        let power = if power < LOWEST_EXPONENT {
+            LOWEST_EXPONENT
+        } else {
+            power
+        };
         let rounded = power + ROUND;
         let rest = (power - (rounded - ROUND)) * LN_2;
         let series = 1.0
@@ -104,7 +111,7 @@ pub(super) fn sum<T: Real>(len: usize, value: impl Fn(usize) -> T) -> T {
     reduce(len, T::default(), value, |sum, value| sum + value)
 }
 
-/// The largest of `values`, which are not empty.
+/// The largest of `values`, which are not empty. It may pass over a NaN.
 #[inline(always)]
 pub(super) fn largest<T: Real>(values: &[T]) -> T {
     reduce(

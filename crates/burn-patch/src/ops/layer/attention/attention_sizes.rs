@@ -1,0 +1,18 @@
+//! How large an attention is.
+
+/// The axes of attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AttentionSizes {
+    pub(crate) batch: usize,
+    pub(crate) queries: usize,
+    pub(crate) keys: usize,
+    pub(crate) heads: usize,
+    pub(crate) width: usize,
+}
+
+impl AttentionSizes {
+    /// All heads side by side.
+    pub(crate) fn dim(&self) -> usize {
+        self.heads * self.width
+    }
+}

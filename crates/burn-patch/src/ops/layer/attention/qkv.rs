@@ -1,0 +1,42 @@
+//! Query, key and value as attention takes them.
+
+use burn::backend::Dispatch;
+use burn::tensor::{DType, Tensor};
+
+use crate::ops::layer::attention::qkv_primitive::QkvPrimitive;
+
+/// Query, key and value, of one projection or of several. Heads lie one after another in the last axis, as in timm.
+#[derive(Debug, Clone)]
+pub enum Qkv {
+    /// Self-attention from one projection, `[batch, tokens, 3·heads·width]`: query, key, value.
+    Fused(Tensor<3>),
+    /// Three tensors; there may be more or fewer queries than keys.
+    Apart {
+        /// `[batch, queries, heads·width]`.
+        query: Tensor<3>,
+        /// `[batch, keys, heads·width]`.
+        key: Tensor<3>,
+        /// `[batch, keys, heads·width]`.
+        value: Tensor<3>,
+    },
+}
+
+impl Qkv {
+    pub(crate) fn dtype(&self) -> DType {
+        match self {
+            Self::Fused(query) | Self::Apart { query, .. } => query.dtype(),
+        }
+    }
+
+    /// In the form that crosses Burn's dispatch boundary.
+    pub(crate) fn into_primitive(self) -> QkvPrimitive<Dispatch> {
+        match self {
+            Self::Fused(qkv) => QkvPrimitive::Fused(qkv.into_dispatch()),
+            Self::Apart { query, key, value } => QkvPrimitive::Apart {
+                query: query.into_dispatch(),
+                key: key.into_dispatch(),
+                value: value.into_dispatch(),
+            },
+        }
+    }
+}
