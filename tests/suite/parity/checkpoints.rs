@@ -12,6 +12,8 @@ use burn_patch_tests::{
 };
 use burn_vit::{EncoderConfig, HeadConfig, MaeConfig, VitConfig};
 
+use crate::parity::kept_ids;
+
 fn assert_model<const D: usize>(name: &str, got: Tensor<D>, io: &mut HashMap<String, TensorData>) {
     let want = io.remove(name).unwrap_or_else(|| panic!("no {name}"));
     let apart = largest_difference(&got.into_data(), &want).0;
