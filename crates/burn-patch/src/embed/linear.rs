@@ -130,7 +130,7 @@ impl LinearPatchEmbed {
     /// ```
     /// use burn::tensor::Device;
     /// use burn_patch::embed::{LinearPatchEmbedConfig, Normalization, PatchEmbed};
-    /// use burn_patch::ops::{byte_tensor};
+    /// use burn_patch::ops::{PixelOrder, byte_tensor};
     ///
     /// let device = Device::flex();
     /// let embed = LinearPatchEmbedConfig::for_stride([4, 4], 3, 16).init(&device);

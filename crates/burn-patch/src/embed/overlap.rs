@@ -186,7 +186,7 @@ impl OverlapPatchEmbed {
     /// ```
     /// use burn::tensor::Device;
     /// use burn_patch::embed::{OverlapPatchEmbedConfig, Normalization, PatchEmbed};
-    /// use burn_patch::ops::{byte_tensor};
+    /// use burn_patch::ops::{PixelOrder, byte_tensor};
     ///
     /// let device = Device::flex();
     /// let embed = OverlapPatchEmbedConfig::for_stride([4, 4], 3, 16).init(&device);

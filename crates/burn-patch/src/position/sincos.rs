@@ -190,14 +190,8 @@ fn frequencies(dim: usize, dialect: SinCosDialect) -> Vec<f64> {
 
 /// The waves at fractional places (`[batch, tokens, 2]`: row, column), `[batch, tokens, dim]`.
 fn waves_at(places: Tensor<3>, dim: usize, dialect: SinCosDialect) -> Tensor<3> {
-    let frequencies: Vec<f32> = frequencies(dim, dialect)
-        .iter()
-        .map(|&omega| omega as f32)
-        .collect();
-    let omega = Tensor::from_data(
-        TensorData::new(frequencies, [1, 1, dim / 4]),
-        &places.device(),
-    );
+    let omega = TensorData::new(frequencies(dim, dialect), [1, 1, dim / 4]);
+    let omega = Tensor::from_data(omega, (&places.device(), places.dtype()));
     let [y, x] = [0, 1].map(|axis| places.clone().slice_dim(2, axis..axis + 1) * omega.clone());
     let quarters = quarters(dialect).map(|(axis, wave)| {
         let angle = match axis {

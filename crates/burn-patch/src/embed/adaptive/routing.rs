@@ -253,7 +253,8 @@ mod tests {
             (routing.expected(&[4.0, 1.0]), 2.5 * regions as f64),
         ] {
             let got: f64 = got.into_scalar();
-            assert!((got - want).abs() < 1e-4 * want.abs(), "{got}, not {want}");
+            // What adding 100,000 equal terms one by one leaves of single precision.
+            assert!((got - want).abs() < 2e-3 * want.abs(), "{got}, not {want}");
         }
     }
 

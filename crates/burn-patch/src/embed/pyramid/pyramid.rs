@@ -232,6 +232,7 @@ impl PyramidPatchEmbed {
     /// # Panics
     ///
     /// With the text of [`layouts`](Self::layouts)'s error, or if the channels differ.
+    #[track_caller]
     pub fn forward_levels(&self, images: impl Into<Images>) -> Vec<Tokens> {
         self.forward_levels_with(images, |_, tokens| tokens)
     }
