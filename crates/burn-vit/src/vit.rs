@@ -109,13 +109,9 @@ impl VitConfig {
 }
 
 fn input<E: PatchEmbed>(embed: &E, size: [usize; 2], prefix: usize) -> Result<EncoderInput, Error> {
-    let places = match embed.keeps_grid() {
-        true => PlaceKind::Cells,
-        false => PlaceKind::Boxes,
-    };
     Ok(EncoderInput {
         grid: embed.layout(size)?,
-        places,
+        places: embed.places(),
         tokens: embed.tokens(size)?,
         prefix,
         dim: embed.dim(),

@@ -44,7 +44,7 @@ fn layout_says_what_forward_gives() {
             [3, count, embed.dim()],
             "{name}"
         );
-        assert_eq!(tokens.is_whole_grid(), embed.keeps_grid(), "{name}");
+        assert_eq!(tokens.places().kind(), embed.places(), "{name}");
     });
 }
 

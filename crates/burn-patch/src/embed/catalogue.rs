@@ -6,6 +6,7 @@ use crate::catalogue::catalogue;
 use crate::embed::patch_embed::PatchEmbed;
 use crate::grid::PatchGrid;
 use crate::ops::Images;
+use crate::tokens::PlaceKind;
 use crate::{Error, Tokens};
 
 catalogue! {
@@ -33,7 +34,7 @@ catalogue! {
         fn dim(&self) -> usize;
         fn layout(&self, size: [usize; 2]) -> Result<PatchGrid, Error>;
         fn tokens(&self, size: [usize; 2]) -> Result<usize, Error>;
-        fn keeps_grid(&self) -> bool;
+        fn places(&self) -> PlaceKind;
         fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens;
     }
     "linear" => linear: Linear(LinearPatchEmbedConfig, LinearPatchEmbed),

@@ -16,6 +16,7 @@ use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{NORMAL, apply, linear};
 use crate::ops::{Images, at_least_single, gather_rows, gelu};
 use crate::or_panic::OrPanic;
+use crate::tokens::PlaceKind;
 use crate::{Error, Tokens};
 
 /// Stages of DPT-Tiny, -Small and -Medium that embed deformably, each over the feature map of the one before.
@@ -194,8 +195,8 @@ impl PatchEmbed for DeformablePatchEmbed {
         self.patch_embed.layout(size)
     }
 
-    fn keeps_grid(&self) -> bool {
-        false
+    fn places(&self) -> PlaceKind {
+        PlaceKind::Boxes
     }
 
     fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {

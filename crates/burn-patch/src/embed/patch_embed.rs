@@ -6,6 +6,7 @@ use burn::tensor::{Int, Tensor};
 use crate::grid::PatchGrid;
 use crate::ops::{Images, PixelOrder};
 use crate::or_panic::OrPanic;
+use crate::tokens::PlaceKind;
 use crate::{Error, Tokens};
 
 /// A module that turns images `[batch, channels, height, width]` into tokens. It adds no positions.
@@ -17,7 +18,7 @@ pub trait PatchEmbed: Module + ModuleDisplay {
     fn dim(&self) -> usize;
 
     /// The grid that [`forward`](Self::forward) gives for images of `size` (`[height, width]` in
-    /// pixels), without running it. Where tokens [lie off the grid](Self::keeps_grid), it is the finest grid
+    /// pixels), without running it. Where tokens [lie off the grid](Self::places), it is the finest grid
     /// that they may take their places from.
     ///
     /// # Errors
@@ -34,10 +35,10 @@ pub trait PatchEmbed: Module + ModuleDisplay {
         Ok(self.layout(size)?.tokens())
     }
 
-    /// Whether there is one token per cell of the grid, in row-major order, whatever the image: a feature map,
-    /// which an MAE can mask and restore.
-    fn keeps_grid(&self) -> bool {
-        true
+    /// Where the tokens of [`forward`](Self::forward) lie, whatever the image: one per cell of the grid in row-major
+    /// order, a feature map which an MAE can mask and restore; or boxes off the grid.
+    fn places(&self) -> PlaceKind {
+        PlaceKind::Cells
     }
 
     /// Embeds images, numbers or bytes: the whole grid, or the cells `[batch, kept]` of it alone. Off the grid `cells`

@@ -102,7 +102,7 @@ impl MaeConfig {
     /// [`Error::NotRestorable`], [`Error::Untiled`] and [`Error::Unread`].
     pub fn try_init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Result<Mae<E>, Error> {
         let mask = RandomMask::try_new(self.mask_ratio)?;
-        if !embed.keeps_grid() {
+        if embed.places() != PlaceKind::Cells {
             let got = "an embedding whose tokens lie off the grid";
             return Err(Error::NotRestorable { got });
         }

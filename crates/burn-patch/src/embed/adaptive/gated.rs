@@ -20,6 +20,7 @@ use crate::grid::{PatchGrid, Remainder, Window};
 use crate::layers::mlp::Mlp;
 use crate::ops::{Images, gather_rows};
 use crate::or_panic::OrPanic;
+use crate::tokens::PlaceKind;
 use crate::{Error, Tokens};
 
 /// Below every score.
@@ -373,8 +374,8 @@ impl PatchEmbed for GatedPatchEmbed {
             .sum())
     }
 
-    fn keeps_grid(&self) -> bool {
-        false
+    fn places(&self) -> PlaceKind {
+        PlaceKind::Boxes
     }
 
     fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {

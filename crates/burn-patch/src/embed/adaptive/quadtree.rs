@@ -21,6 +21,7 @@ use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::{apply, linear};
 use crate::ops::{Images, gather_rows};
 use crate::or_panic::OrPanic;
+use crate::tokens::PlaceKind;
 use crate::{Error, Tokens};
 
 /// Levels beyond which a patch is larger than any image.
@@ -382,8 +383,8 @@ impl PatchEmbed for QuadtreePatchEmbed {
         Ok(forest.roots() + 3 * self.settings.selection.splits(&forest)?)
     }
 
-    fn keeps_grid(&self) -> bool {
-        false
+    fn places(&self) -> PlaceKind {
+        PlaceKind::Boxes
     }
 
     fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {

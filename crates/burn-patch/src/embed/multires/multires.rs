@@ -12,6 +12,7 @@ use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::linear::NORMAL;
 use crate::ops::Images;
 use crate::or_panic::OrPanic;
+use crate::tokens::PlaceKind;
 use crate::{Error, Tokens};
 
 /// Configuration of [`MultiresPatchEmbed`].
@@ -160,8 +161,8 @@ impl PatchEmbed for MultiresPatchEmbed {
         Ok(tokens)
     }
 
-    fn keeps_grid(&self) -> bool {
-        false
+    fn places(&self) -> PlaceKind {
+        PlaceKind::Boxes
     }
 
     fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens {
