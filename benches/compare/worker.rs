@@ -20,6 +20,7 @@ use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use burn_patch::embed::{
     LinearPatchEmbedConfig, Normalization, OverlapPatchEmbedConfig, PatchEmbed, PatchNorm,
+    QuadtreePatchEmbedConfig, Selection,
 };
 use burn_patch::grid::Window;
 use burn_patch::ops::backends::device;
@@ -107,6 +108,10 @@ fn case(name: &str, backend: &str, device: &Device) -> Step {
         "bytes-forward" => bytes(device),
         "train-28-4-64x4" => train(&tracked, [1, 28, 4], [64, 4, 4], 128),
         "train-32-4-192x6" => train(&tracked, [3, 32, 4], [192, 6, 3], 64),
+        "train-quadtree" => {
+            let embed = quadtree(&tracked);
+            train_over(embed, &tracked, [3, 64], [4, 4], 16)
+        }
         "train-vit-ti-16" => train(&tracked, [3, 224, 16], [192, 12, 3], 8),
         other => panic!("unknown case {other}"),
     }
@@ -256,6 +261,28 @@ fn train(device: &Device, picture: [usize; 3], shape: [usize; 3], batch: usize) 
     let [channels, side, patch] = picture;
     let [dim, depth, heads] = shape;
     let embed = LinearPatchEmbedConfig::new([patch, patch], channels, dim).init(device);
+    train_over(embed, device, [channels, side], [depth, heads], batch)
+}
+
+/// Patches of several sizes, of which each image has its own number: a ragged batch.
+fn quadtree(device: &Device) -> impl PatchEmbed + 'static {
+    let selection = Selection::Threshold {
+        thresholds: vec![0.0826, 0.083],
+        capacity: None,
+    };
+    QuadtreePatchEmbedConfig::new([4, 4], 3, 64)
+        .with_levels(3)
+        .with_selection(selection)
+        .init(device)
+}
+
+fn train_over(
+    embed: impl PatchEmbed + 'static,
+    device: &Device,
+    [channels, side]: [usize; 2],
+    [depth, heads]: [usize; 2],
+    batch: usize,
+) -> Step {
     let mut vit = Some(
         VitConfig::new([side, side], EncoderConfig::new(depth, heads))
             .with_prefix(PrefixConfig::none())
