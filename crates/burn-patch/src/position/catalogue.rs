@@ -33,6 +33,7 @@ catalogue! {
         fn check(&self, layout: &Layout, places: PlaceKind, prefix: usize) -> Result<(), Error>;
         fn add(&self, tokens: Tokens, before_block: usize) -> Tokens;
         fn attend(&self, tokens: &Tokens, block: usize, noise: &mut Noise<'_>) -> Attend;
+        fn noise(&self, batch: usize, tokens: usize) -> usize;
         fn per_block(&self) -> bool;
     }
     "none" => none: NoPosition(NoPositionConfig, NoPosition), "none";

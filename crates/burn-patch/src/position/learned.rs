@@ -12,7 +12,7 @@ use crate::position::add::add;
 use crate::position::place::interpolate;
 use crate::position::position::Position;
 use crate::position::site::Site;
-use crate::tokens::{Frame, Layout, PlaceKind, Places};
+use crate::tokens::{Layout, PlaceKind, Places, Units};
 use crate::{Error, Tokens};
 
 /// Configuration of [`LearnedPosition`].
@@ -35,7 +35,7 @@ pub struct LearnedPositionConfig {
 /// # Shapes
 ///
 /// - tokens on a grid of `rows × cols`, or any of its cells; the prefix empty or at least as long as the
-///   table's: class token first, then registers, which get no position (DINOv2)
+///   table's: class token first, then registers; those beyond the table's rows get no position (DINOv2)
 /// - the same tokens, `ê = e + π`
 ///
 /// # Departures
@@ -151,7 +151,7 @@ impl Position for LearnedPosition {
             }
             Places::Boxes(_) => {
                 let [_, rows, cols] = self.grid;
-                interpolate(patches, [rows, cols], tokens.coordinates(Frame::Cells))
+                interpolate(patches, [rows, cols], tokens.coordinates(Units::Cells))
             }
         };
         add(tokens, patches, self.prefix_table())
@@ -241,6 +241,18 @@ mod tests {
         let [class, patches] = [table.clone().slice_dim(1, ..1), table.slice_dim(1, 1..)];
         let want = Tensor::cat(vec![class, zeros, patches], 1);
         got.into_data().assert_eq(&want.into_data(), true);
+    }
+
+    #[test]
+    fn images_with_grids_of_their_own_need_the_tables() {
+        let window = Window::patch([2, 2], Remainder::Reject);
+        let [same, other] = [[4, 6], [6, 4]].map(|size| window.layout(size).unwrap());
+        let position = LearnedPositionConfig::new().init(&Site::new([2, 3], 4), &Device::flex());
+        let check = |grids: [crate::grid::PatchGrid; 2]| {
+            position.check(&Layout::Each(grids.into()), PlaceKind::Cells, 0)
+        };
+        assert!(check([same, same]).is_ok());
+        assert!(matches!(check([same, other]), Err(Error::Place { .. })));
     }
 
     #[test]

@@ -28,9 +28,7 @@ pub struct NoPositionConfig {}
 /// placed.embeddings().into_data().assert_eq(&tokens.embeddings().into_data(), true);
 /// ```
 #[derive(Module, Debug)]
-pub struct NoPosition {
-    dim: usize,
-}
+pub struct NoPosition {}
 
 impl NoPositionConfig {
     /// Builds the module.
@@ -38,13 +36,13 @@ impl NoPositionConfig {
     /// # Errors
     ///
     /// None.
-    pub fn try_init(&self, site: &Site, _device: &Device) -> Result<NoPosition, Error> {
-        Ok(NoPosition { dim: site.dim })
+    pub fn try_init(&self, _: &Site, _: &Device) -> Result<NoPosition, Error> {
+        Ok(NoPosition {})
     }
 
     /// Builds the module.
-    pub fn init(&self, site: &Site, _device: &Device) -> NoPosition {
-        NoPosition { dim: site.dim }
+    pub fn init(&self, _: &Site, _: &Device) -> NoPosition {
+        NoPosition {}
     }
 }
 

@@ -14,14 +14,14 @@ pub trait Position: Module {
     ///
     /// # Errors
     ///
-    /// One that names what it cannot place: another grid or width, tokens off the grid, too few prefix tokens.
+    /// One that names what it cannot place: another grid, tokens off the grid, too few prefix tokens.
     fn check(&self, layout: &Layout, places: PlaceKind, prefix: usize) -> Result<(), Error>;
 
     /// What is added to the tokens before block `before_block`, from 0.
     ///
     /// # Panics
     ///
-    /// With the text of [`check`](Self::check)'s error.
+    /// With the text of [`check`](Self::check)'s error, or if the width differs.
     #[track_caller]
     fn add(&self, tokens: Tokens, before_block: usize) -> Tokens {
         let _ = before_block;
@@ -37,6 +37,13 @@ pub trait Position: Module {
     fn attend(&self, tokens: &Tokens, block: usize, noise: &mut Noise<'_>) -> Attend {
         let _ = (tokens, block, noise);
         Attend::default()
+    }
+
+    /// How many values of noise one call of [`attend`](Self::attend) needs for a batch of images with `tokens` patch
+    /// tokens each.
+    fn noise(&self, batch: usize, tokens: usize) -> usize {
+        let _ = (batch, tokens);
+        0
     }
 
     /// Whether [`attend`](Self::attend) differs from block to block; where it does not, it is asked again only where

@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::grid::nonzero;
@@ -11,7 +11,7 @@ use crate::or_panic::OrPanic;
 use crate::position::add::add;
 use crate::position::position::Position;
 use crate::position::site::Site;
-use crate::tokens::{Frame, Layout, PlaceKind, Places};
+use crate::tokens::{Layout, PlaceKind, Places, Units};
 use crate::{Error, Tokens};
 
 /// Which library's arrangement: order of the axes, of sine and cosine, and spacing of the frequencies.
@@ -134,7 +134,7 @@ impl Position for SinCosPosition {
                     .expand([tokens.batch(), grid.tokens(), dim]),
                 cells.clone(),
             ),
-            _ => waves_at(tokens.coordinates(Frame::Cells), dim, self.dialect),
+            _ => waves_at(tokens.coordinates(Units::Cells), dim, self.dialect),
         };
         add(tokens, waves.cast(dtype), None)
     }
@@ -215,7 +215,7 @@ fn table_tensor(
     let table = sincos_table(grid, dim, dialect)?;
     Ok(Tensor::from_data(
         TensorData::new(table, [1, grid[0] * grid[1], dim]),
-        device,
+        (device, DType::F32),
     ))
 }
 
@@ -303,6 +303,23 @@ mod tests {
                 burn::tensor::Tolerance::<f32>::rel_abs(1e-5, 1e-6),
             );
         }
+    }
+
+    #[test]
+    fn images_with_grids_of_their_own_get_their_own_tables() {
+        let device = Device::flex();
+        let window = crate::grid::Window::patch([2, 2], Default::default());
+        let grids = [[4, 6], [6, 4]].map(|size| window.layout(size).unwrap());
+        let zeros = Tensor::zeros([2, 6, 8], &device);
+        let tokens = Tokens::new(zeros, Layout::Each(grids.into()), Places::Cells);
+        let position = SinCosPositionConfig::new().init(&Site::new([2, 3], 8), &device);
+        let want = [[2, 3], [3, 2]]
+            .map(|grid| table_tensor(grid, 8, SinCosDialect::Mae, &device).unwrap());
+        let got = position.add(tokens, 0).into_embeddings().into_data();
+        got.assert_approx_eq(
+            &Tensor::cat(want.to_vec(), 0).into_data(),
+            burn::tensor::Tolerance::<f32>::rel_abs(1e-5, 1e-6),
+        );
     }
 
     #[test]

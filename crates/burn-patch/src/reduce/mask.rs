@@ -23,7 +23,8 @@ use crate::{Error, Noise, Tokens};
 ///
 /// # Departures
 ///
-/// At least one token is kept; the reference would keep none of a very small image.
+/// At least one token is kept; the reference would keep none of a very small image. Padding of a ragged batch is
+/// drawn like any other token, so an image may keep some of it.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

@@ -3,13 +3,13 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::grid::PatchGrid;
-use crate::ops::gather_rows;
+use crate::ops::{at_least_single, gather_rows};
 use crate::tokens::places::Places;
 use crate::tokens::tokens::Tokens;
 
 /// In which units places are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Frame {
+pub enum Units {
     /// Pixels of the unpadded image, 0 at its top and left edge.
     Pixels,
     /// Cells of the grid: whole numbers on it, 0 at the centre of the first cell.
@@ -20,7 +20,7 @@ pub enum Frame {
     Centred,
 }
 
-impl Frame {
+impl Units {
     /// The place `px` along `axis` (0: rows, 1: columns) as `px·scale + shift`.
     fn affine(self, grid: &PatchGrid, axis: usize) -> (f64, f64) {
         let (window, side) = (&grid.window, grid.size[axis] as f64);
@@ -39,11 +39,11 @@ impl Frame {
 
 impl Tokens {
     /// Row and column of each patch token's centre, `[1 or batch, tokens, 2]`, in single precision at least.
-    /// Where a grid has [several frames](PatchGrid::frames), `[1 or batch, tokens, 3]`: the frame first, as its index
-    /// for [`Frame::Pixels`] and [`Frame::Cells`], else as its middle among all of them.
-    pub fn coordinates(&self, frame: Frame) -> Tensor<3> {
+    /// On a grid of [several frames](PatchGrid::frames), `[1 or batch, tokens, 3]`: the frame first, as its index
+    /// for [`Units::Pixels`] and [`Units::Cells`], else as its middle among all of them. Boxes have no frame.
+    pub fn coordinates(&self, units: Units) -> Tensor<3> {
         if let Places::Boxes(boxes) = self.places() {
-            return self.boxes_coordinates(boxes.clone(), frame);
+            return self.boxes_coordinates(boxes.clone(), units);
         }
         let device = self.embeddings().device();
         let (cells, grids) = (self.layout().cells(), self.layout().grids());
@@ -54,13 +54,13 @@ impl Tokens {
         };
         let mut table = Vec::with_capacity(grids.len() * cells * axes);
         for (index, grid) in grids.iter().enumerate() {
-            for place in grid.centers().map(|center| cell_place(grid, center, frame)) {
+            for place in grid.centers().map(|center| cell_place(grid, center, units)) {
                 table.extend_from_slice(&place[3 - axes..]);
             }
             table.resize((index + 1) * cells * axes, 0.0);
         }
         let shape = [grids.len(), cells, axes];
-        let table = Tensor::from_data(TensorData::new(table, shape), &device);
+        let table = Tensor::from_data(TensorData::new(table, shape), (&device, DType::F32));
         match self.places() {
             Places::Picked(cell) => {
                 gather_rows(table.expand([self.batch(), cells, axes]), cell.clone())
@@ -69,15 +69,13 @@ impl Tokens {
         }
     }
 
-    fn boxes_coordinates(&self, boxes: Tensor<3>, frame: Frame) -> Tensor<3> {
-        let boxes = match boxes.dtype() {
-            DType::F64 => boxes,
-            _ => boxes.cast(DType::F32),
-        };
+    fn boxes_coordinates(&self, boxes: Tensor<3>, units: Units) -> Tensor<3> {
+        let dtype = at_least_single(boxes.dtype());
+        let boxes = boxes.cast(dtype);
         let grids = self.layout().grids();
         let along = |axis: usize| {
             let affine: Vec<(f64, f64)> =
-                grids.iter().map(|grid| frame.affine(grid, axis)).collect();
+                grids.iter().map(|grid| units.affine(grid, axis)).collect();
             let column = |values: Vec<f64>| column(values, boxes.dtype(), &boxes.device());
             let scale = column(affine.iter().map(|(scale, _)| *scale).collect());
             let shift = column(affine.iter().map(|(_, shift)| *shift).collect());
@@ -93,14 +91,14 @@ fn column(values: Vec<f64>, dtype: DType, device: &Device) -> Tensor<3> {
     Tensor::from_data(TensorData::new(values, [count, 1, 1]), (device, dtype))
 }
 
-/// Frame, row and column of a cell's centre.
-fn cell_place(grid: &PatchGrid, [time, y, x]: [f32; 3], frame: Frame) -> [f32; 3] {
-    let [rows, cols] = [0, 1].map(|axis| frame.affine(grid, axis));
+/// Units, row and column of a cell's centre.
+fn cell_place(grid: &PatchGrid, [time, y, x]: [f32; 3], units: Units) -> [f32; 3] {
+    let [rows, cols] = [0, 1].map(|axis| units.affine(grid, axis));
     let share = (f64::from(time) + 0.5) / grid.frames as f64;
-    let time = match frame {
-        Frame::Pixels | Frame::Cells => f64::from(time),
-        Frame::Unit => share,
-        Frame::Centred => 2.0 * share - 1.0,
+    let time = match units {
+        Units::Pixels | Units::Cells => f64::from(time),
+        Units::Unit => share,
+        Units::Centred => 2.0 * share - 1.0,
     };
     [
         time,
@@ -134,14 +132,14 @@ mod tests {
         let picked = all.clone().select(Tensor::from_ints([[4, 11]], &device));
         let boxed = Tokens::off_grid(picked.embeddings(), grid, picked.boxes_px());
         for tokens in [picked, boxed] {
-            assert_close(tokens.coordinates(Frame::Pixels), [[3.0, 2.5], [7.0, 4.5]]);
-            assert_close(tokens.coordinates(Frame::Cells), [[1.0, 1.0], [3.0, 2.0]]);
+            assert_close(tokens.coordinates(Units::Pixels), [[3.0, 2.5], [7.0, 4.5]]);
+            assert_close(tokens.coordinates(Units::Cells), [[1.0, 1.0], [3.0, 2.0]]);
             assert_close(
-                tokens.coordinates(Frame::Unit),
+                tokens.coordinates(Units::Unit),
                 [[0.375, 2.5 / 6.0], [0.875, 0.75]],
             );
             assert_close(
-                tokens.coordinates(Frame::Centred),
+                tokens.coordinates(Units::Centred),
                 [[-0.25, -1.0 / 6.0], [0.75, 0.5]],
             );
         }
@@ -157,7 +155,7 @@ mod tests {
         ];
         let embeddings = Tensor::zeros([2, 2, 1], &device);
         let tokens = Tokens::new(embeddings, Layout::Each(grids.into()), Places::Cells);
-        let places = tokens.coordinates(Frame::Cells).into_data();
+        let places = tokens.coordinates(Units::Cells).into_data();
         places.assert_eq(
             &[[[0.0f32, 0.0], [0.0, 1.0]], [[0.0, 0.0], [1.0, 0.0]]].into(),
             true,
@@ -173,7 +171,7 @@ mod tests {
             .over_frames(2);
         let tokens = Tokens::from_grid(Tensor::zeros([1, 4, 1], &device), grid);
         let picked = tokens.select(Tensor::from_ints([[3]], &device));
-        let unit = picked.coordinates(Frame::Unit).into_data();
+        let unit = picked.coordinates(Units::Unit).into_data();
         unit.assert_eq(&[[[0.75f32, 0.5, 0.75]]].into(), true);
     }
 }

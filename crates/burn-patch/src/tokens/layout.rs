@@ -9,7 +9,8 @@ use crate::grid::PatchGrid;
 pub enum Layout {
     /// One grid for all images of the batch.
     Same(PatchGrid),
-    /// A grid per image, or per segment of a pack. Images with fewer cells than the largest are padded at the end.
+    /// A grid per image, or per segment of a pack. Images with fewer cells than the largest are padded at the end,
+    /// and the padding is out of [`Reach`](crate::tokens::Reach).
     Each(Arc<[PatchGrid]>),
 }
 

@@ -4,7 +4,8 @@ use burn::tensor::Tensor;
 
 use crate::ops::at_least_single;
 
-/// Mean of embeddings `[batch, tokens, dim]` over the tokens, each as often as its weight in `[batch, tokens]` says; none: all alike.
+/// Mean of embeddings `[batch, tokens, dim]` over the tokens, each as often as its weight in
+/// `[batch, tokens]` says; none: all alike. What has no weight may hold anything, and where nothing has any the mean is 0.
 ///
 /// Result `[batch, dim]` in the embeddings' type. Half precision is summed in `f32`: it has no room for thousands of
 /// tokens, nor for their count.
@@ -16,8 +17,13 @@ pub(crate) fn weighted_mean(embeddings: Tensor<3>, weights: Option<Tensor<2>>) -
         None => embeddings.mean_dim(1),
         Some(weights) => {
             let weights = weights.cast(precise).unsqueeze_dim::<3>(2);
+            let none = weights.clone().equal_elem(0.0);
+            let embeddings = embeddings
+                .clone()
+                .mask_fill(none.expand(embeddings.dims()), 0.0);
             let total = weights.clone().sum_dim(1);
-            (embeddings * weights).sum_dim(1) / total
+            let nothing = total.clone().equal_elem(0.0);
+            (embeddings * weights).sum_dim(1) / total.mask_fill(nothing, 1.0)
         }
     };
     mean.squeeze_dim::<2>(1).cast(dtype)
@@ -55,5 +61,14 @@ mod tests {
                 .into_data()
                 .assert_eq(&[[40.0f32; 2]].into(), true);
         }
+    }
+
+    #[test]
+    fn padding_may_hold_anything_and_an_image_of_padding_alone_gives_zeros() {
+        let device = Device::flex();
+        let values = Tensor::<3>::from_floats([[[2.0], [f32::NAN]], [[f32::NAN]; 2]], &device);
+        let weights = Tensor::from_floats([[1.0, 0.0], [0.0, 0.0]], &device);
+        let mean = weighted_mean(values, Some(weights));
+        mean.into_data().assert_eq(&[[2.0f32], [0.0]].into(), true);
     }
 }

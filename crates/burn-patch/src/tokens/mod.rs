@@ -13,7 +13,7 @@ mod tokens;
 
 pub use crate::ops::Reach;
 pub use attend::Attend;
-pub use coordinates::Frame;
+pub use coordinates::Units;
 pub use layout::Layout;
 pub use places::{PlaceKind, Places};
 pub use restore::Restore;

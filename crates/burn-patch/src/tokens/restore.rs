@@ -40,6 +40,7 @@ impl Restore {
     /// # Panics
     ///
     /// If there is not one owner per token.
+    #[track_caller]
     pub fn new(owner: Tensor<2, Int>, before: &Tokens) -> Self {
         assert_eq!(
             owner.dims(),
@@ -98,6 +99,7 @@ impl Restore {
     /// # Panics
     ///
     /// If the batch or the dim differs.
+    #[track_caller]
     pub fn apply(&self, tokens: Tokens, fill: Option<Tensor<3>>) -> Tokens {
         let (batch, kept, dim) = (tokens.batch(), tokens.tokens(), tokens.dim());
         assert_eq!(

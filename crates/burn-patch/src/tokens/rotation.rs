@@ -1,6 +1,8 @@
 //! Rotary positions: queries and keys turned by angles.
 
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::Tensor;
+
+use crate::ops::at_least_single;
 
 /// Which values of a head are turned together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,7 +38,7 @@ impl Rotation {
     ///
     /// # Panics
     ///
-    /// If the number of tokens differs, or `heads` does not divide the last axis.
+    /// If the number of tokens or the width of a head differs, or that width is odd.
     ///
     /// ```
     /// use burn::tensor::{Device, Tensor};
@@ -53,14 +55,22 @@ impl Rotation {
     /// let turned = rotation.apply(x, 1);
     /// turned.into_data().assert_eq(&[[[1.0f32, 2.0], [-4.0, 3.0]]].into(), true);
     /// ```
+    #[track_caller]
     pub fn apply(&self, x: Tensor<3>, heads: usize) -> Tensor<3> {
         let [batch, tokens, dim] = x.dims();
         let width = dim / heads;
+        let [_, _, places, angles] = self.cos.dims();
+        assert_eq!(
+            [places, angles],
+            [tokens, width],
+            "rotation: tokens and width of a head"
+        );
+        assert!(
+            width.is_multiple_of(2),
+            "rotation: an even width of a head, got {width}"
+        );
         let dtype = x.dtype();
-        let precise: FloatDType = match dtype {
-            DType::F64 => FloatDType::F64,
-            _ => FloatDType::F32,
-        };
+        let precise = at_least_single(dtype);
         let x = x
             .cast(precise)
             .reshape([batch, tokens, heads, width])
@@ -93,7 +103,7 @@ impl Rotation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, Distribution, Tolerance};
+    use burn::tensor::{DType, Device, Distribution, Tolerance};
 
     /// Angles `place·ωᵢ`, both values of a pair alike.
     fn rotation(places: &[f32], width: usize, pairs: RotationPairs, device: &Device) -> Rotation {
@@ -133,6 +143,20 @@ mod tests {
                 &scores(7.0).into_data(),
                 Tolerance::<f32>::rel_abs(1e-5, 1e-5),
             );
+        }
+    }
+
+    #[test]
+    fn half_precision_is_turned_in_single_and_given_back_in_half() {
+        let device = Device::flex();
+        for pairs in [RotationPairs::Halves, RotationPairs::Interleaved] {
+            let rotation = rotation(&[0.0, 1.5, 400.0], 4, pairs, &device);
+            let half = Tensor::<3>::random([2, 3, 8], Distribution::Default, &device);
+            let half = half.cast(DType::F16);
+            let got = rotation.apply(half.clone(), 2);
+            assert_eq!(got.dtype(), DType::F16);
+            let want = rotation.apply(half.cast(DType::F32), 2).cast(DType::F16);
+            got.into_data().assert_eq(&want.into_data(), true);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Tokens and what is known of them.
 
-use burn::tensor::{Bool, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 
 use crate::Error;
 use crate::grid::PatchGrid;
@@ -24,11 +24,13 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Tokens without prefix: embeddings `[batch, tokens, dim]`, from `layout`, at `places`.
+    /// Tokens without prefix: embeddings `[batch, tokens, dim]`, from `layout`, at `places`. On whole grids of different
+    /// sizes, the tokens behind an image's own cells are padding.
     ///
     /// # Panics
     ///
     /// If there is not one embedding per place, or not one grid per image.
+    #[track_caller]
     pub fn new(embeddings: Tensor<3>, layout: impl Into<Layout>, places: Places) -> Self {
         let layout = layout.into();
         let [batch, tokens, _] = embeddings.dims();
@@ -37,15 +39,19 @@ impl Tokens {
             Places::Picked(cells) => assert_eq!(cells.dims(), [batch, tokens], "picked cells"),
             Places::Boxes(boxes) => assert_eq!(boxes.dims(), [batch, tokens, 4], "boxes"),
         }
-        if layout.shared().is_none() {
-            assert_eq!(layout.grids().len(), batch, "grids and images");
-        }
+        let reach = match &layout {
+            Layout::Same(_) => Reach::All,
+            Layout::Each(grids) => {
+                assert_eq!(grids.len(), batch, "grids and images");
+                real_cells(grids, &places, [batch, tokens], &embeddings.device())
+            }
+        };
         Self {
             embeddings,
             prefix: 0,
             layout,
             places,
-            reach: Reach::All,
+            reach,
             sizes: None,
         }
     }
@@ -55,6 +61,7 @@ impl Tokens {
     /// # Panics
     ///
     /// If there is not one embedding per cell.
+    #[track_caller]
     pub fn from_grid(embeddings: Tensor<3>, grid: PatchGrid) -> Self {
         Self::new(embeddings, grid, Places::Cells)
     }
@@ -64,6 +71,7 @@ impl Tokens {
     /// # Panics
     ///
     /// If the shapes differ.
+    #[track_caller]
     pub fn from_cells(embeddings: Tensor<3>, grid: PatchGrid, cells: Tensor<2, Int>) -> Self {
         Self::new(embeddings, grid, Places::Picked(cells))
     }
@@ -74,6 +82,7 @@ impl Tokens {
     /// # Panics
     ///
     /// If there is not one box per embedding.
+    #[track_caller]
     pub fn off_grid(embeddings: Tensor<3>, grid: PatchGrid, boxes_px: Tensor<3>) -> Self {
         Self::new(embeddings, grid, Places::Boxes(boxes_px))
     }
@@ -149,6 +158,7 @@ impl Tokens {
     }
 
     /// That of the prefix and the patch tokens together: every token reaches the prefix.
+    #[track_caller]
     pub fn reach_with_prefix(&self) -> Reach {
         self.reach.clone().behind_prefix(self.prefix)
     }
@@ -170,6 +180,7 @@ impl Tokens {
 
     /// Says which tokens may attend to which.
     #[must_use]
+    #[track_caller]
     pub fn with_reach(mut self, reach: Reach) -> Self {
         if let Some(valid) = reach.valid() {
             assert_eq!(valid.dims(), [self.batch(), self.tokens()], "valid");
@@ -180,12 +191,14 @@ impl Tokens {
 
     /// Marks padding of a ragged batch: `valid` is `[batch, tokens]`.
     #[must_use]
+    #[track_caller]
     pub fn with_valid(self, valid: Tensor<2, Bool>) -> Self {
         self.with_reach(Reach::Valid(valid))
     }
 
     /// Says how many patches each token stands for: `sizes` is `[batch, tokens]`.
     #[must_use]
+    #[track_caller]
     pub fn with_sizes(mut self, sizes: Tensor<2>) -> Self {
         assert_eq!(sizes.dims(), [self.batch(), self.tokens()], "sizes");
         self.sizes = Some(sizes);
@@ -194,14 +207,25 @@ impl Tokens {
 
     /// Puts the tokens elsewhere.
     #[must_use]
+    #[track_caller]
     pub fn with_places(mut self, places: Places) -> Self {
-        let moved = Self::new(self.patch_embeddings(), self.layout.clone(), places);
-        self.places = moved.places;
+        self.places = match places {
+            Places::Boxes(boxes) => Places::Boxes(boxes.expand([self.batch(), self.tokens(), 4])),
+            Places::Picked(cells) => {
+                assert_eq!(cells.dims(), [self.batch(), self.tokens()], "picked cells");
+                Places::Picked(cells)
+            }
+            Places::Cells => {
+                assert_eq!(self.tokens(), self.layout.cells(), "tokens and grid cells");
+                Places::Cells
+            }
+        };
         self
     }
 
     /// Puts `prefix` (`[1 or batch, count, dim]`) in front of what is there.
     #[must_use]
+    #[track_caller]
     pub fn with_prefix(mut self, prefix: Tensor<3>) -> Self {
         let [_, count, dim] = prefix.dims();
         let prefix = prefix.expand([self.batch(), count, dim]);
@@ -216,6 +240,7 @@ impl Tokens {
     ///
     /// If `change` does not keep the batch and the number of tokens.
     #[must_use]
+    #[track_caller]
     pub fn map(mut self, change: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Self {
         let [batch, count, _] = self.embeddings.dims();
         self.embeddings = change(self.embeddings);
@@ -229,6 +254,7 @@ impl Tokens {
 
     /// Keeps the patch tokens at `index` (`[batch, kept]`), in that order; the prefix stays.
     #[must_use]
+    #[track_caller]
     pub fn select(self, index: Tensor<2, Int>) -> Self {
         assert_eq!(index.dims()[0], self.batch(), "index rows and batch");
         let patches = gather_rows(self.patch_embeddings(), index.clone());
@@ -256,7 +282,7 @@ impl Tokens {
                 .flat_map(|grid| grid_boxes_px(grid, cells))
                 .collect();
             let boxes = TensorData::new::<f32, _>(boxes, [grids.len(), cells, 4]);
-            Tensor::<3>::from_data(boxes, &self.embeddings.device())
+            Tensor::<3>::from_data(boxes, (&self.embeddings.device(), DType::F32))
         };
         match &self.places {
             Places::Boxes(boxes) => boxes.clone(),
@@ -268,38 +294,76 @@ impl Tokens {
         }
     }
 
+    /// The grid of which the patch tokens are a feature map: one image grid, all cells in row-major order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Irregular`] for tokens that are none.
+    pub fn feature_grid(&self) -> Result<&PatchGrid, Error> {
+        let because = match (self.layout.shared(), &self.places) {
+            (Some(grid), Places::Cells) if grid.frames == 1 => return Ok(grid),
+            (Some(_), Places::Cells) => "taken from several frames",
+            (None, _) => "taken from grids of different sizes",
+            (Some(_), _) => "selected or moved",
+        };
+        let what = "a feature map";
+        Err(Error::Irregular { what, because })
+    }
+
     /// Patch tokens as a feature map `[batch, dim, rows, cols]`.
     ///
     /// # Errors
     ///
-    /// [`Error::Irregular`] for anything but one token per grid cell in row-major order.
+    /// Those of [`feature_grid`](Self::feature_grid).
     pub fn to_feature_map(&self) -> Result<Tensor<4>, Error> {
-        if !self.is_whole_grid() {
-            return Err(Error::Irregular {
-                what: "a feature map",
-                because: "selected or moved",
-            });
-        }
-        let grid = self.grid();
-        if grid.frames > 1 {
-            return Err(Error::Irregular {
-                what: "a feature map",
-                because: "taken from several frames",
-            });
-        }
+        let grid = self.feature_grid()?;
         let (batch, dim) = (self.batch(), self.dim());
         let map = self.patch_embeddings().swap_dims(1, 2);
         Ok(map.reshape([batch, dim, grid.rows, grid.cols]))
     }
 
+    /// Logarithms of the sizes behind zeros for the prefix, `[batch, prefix + tokens]`, or none where each token is one
+    /// patch: what proportional attention adds to the scores of the keys (ToMe).
+    pub fn log_sizes(&self) -> Option<Tensor<2>> {
+        let sizes = self.sizes()?.log();
+        let zeros = Tensor::zeros(
+            [self.batch(), self.prefix],
+            (&sizes.device(), sizes.dtype()),
+        );
+        Some(match self.prefix {
+            0 => sizes,
+            _ => Tensor::cat(vec![zeros, sizes], 1),
+        })
+    }
+
     /// Mean of the patch tokens, `[batch, dim]`: padding left out, merged tokens by their sizes.
     pub fn mean(&self) -> Tensor<2> {
         let weights = match (self.valid(), self.sizes.clone()) {
-            (Some(valid), Some(sizes)) => Some(valid.float() * sizes),
+            (Some(valid), Some(sizes)) => Some(valid.float().cast(sizes.dtype()) * sizes),
             (valid, sizes) => sizes.or(valid.map(|valid| valid.float())),
         };
         weighted_mean(self.patch_embeddings(), weights)
     }
+}
+
+/// Which tokens are cells of their own image's grid, where some grids have fewer than others.
+fn real_cells(
+    grids: &[PatchGrid],
+    places: &Places,
+    [batch, tokens]: [usize; 2],
+    device: &Device,
+) -> Reach {
+    if !matches!(places, Places::Cells) || grids.iter().all(|grid| grid.tokens() == tokens) {
+        return Reach::All;
+    }
+    let real = grids
+        .iter()
+        .flat_map(|grid| (0..tokens).map(|cell| cell < grid.tokens()));
+    let real: Vec<bool> = real.collect();
+    Reach::Valid(Tensor::from_data(
+        TensorData::new(real, [batch, tokens]),
+        device,
+    ))
 }
 
 /// Boxes of every cell of `grid`, then zeros up to `cells` of them.
@@ -317,7 +381,6 @@ fn grid_boxes_px(grid: &PatchGrid, cells: usize) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::grid::{Remainder, Window};
-    use burn::tensor::Device;
     use burn::tensor::Distribution;
 
     fn grid() -> PatchGrid {
@@ -400,5 +463,36 @@ mod tests {
             .mean()
             .into_data()
             .assert_eq(&[[2.0f32]].into(), true);
+    }
+
+    #[test]
+    fn a_feature_map_of_frames_or_of_grids_of_their_own_is_an_error() {
+        let device = Device::flex();
+        let zeros = || Tensor::zeros([2, 12, 5], &device);
+        let clip = Tokens::from_grid(zeros(), grid().over_frames(2));
+        assert!(matches!(
+            clip.to_feature_map(),
+            Err(Error::Irregular { .. })
+        ));
+        let each = Layout::Each([grid().over_frames(2); 2].into());
+        let tokens = Tokens::new(zeros(), each, Places::Cells);
+        assert!(matches!(
+            tokens.to_feature_map(),
+            Err(Error::Irregular { .. })
+        ));
+    }
+
+    #[test]
+    fn behind_the_cells_of_a_smaller_grid_there_is_padding() {
+        let device = Device::flex();
+        let window = Window::patch([2, 4], Remainder::Reject);
+        let each = Layout::Each([grid(), window.layout([4, 8]).unwrap()].into());
+        let tokens = Tokens::new(Tensor::ones([2, 6, 1], &device), each, Places::Cells);
+        let real = tokens.valid().unwrap().int().sum_dim(1);
+        real.into_data()
+            .convert::<i64>()
+            .assert_eq(&[[6i64], [4]].into(), true);
+        let boxes = Places::Boxes(tokens.boxes_px());
+        assert_eq!(tokens.with_places(boxes).boxes_px().dims(), [2, 6, 4]);
     }
 }

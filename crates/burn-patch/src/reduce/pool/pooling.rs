@@ -53,7 +53,8 @@ pub(crate) fn pooled(tokens: &Tokens, embeddings: Tensor<3>, prefix: Option<Tens
         })
         .collect();
     let images = TensorData::new(images, [grids.len(), 1, 4]);
-    let boxes_px = Tensor::<3>::from_data(images, &embeddings.device()).expand([batch, results, 4]);
+    let boxes_px = Tensor::<3>::from_data(images, (&embeddings.device(), DType::F32))
+        .expand([batch, results, 4]);
     let pooled = Tokens::new(embeddings, tokens.layout().clone(), Places::Boxes(boxes_px));
     match prefix {
         Some(prefix) => pooled.with_prefix(prefix),

@@ -54,7 +54,10 @@ pub trait TokenPool: Module {
 #[track_caller]
 pub(crate) fn expect_fit(pool: &impl TokenPool, tokens: &Tokens) {
     pool.width(tokens.dim())
-        .and_then(|_| pool.places(tokens.places().kind()))
+        .and_then(|_| match pool.needs_grid() {
+            true => tokens.feature_grid().map(drop),
+            false => Ok(()),
+        })
         .or_panic();
 }
 
