@@ -1,12 +1,13 @@
 //! The transformer encoder.
 
+use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Initializer;
 use burn::tensor::Device;
 use burn_patch::grid::PatchGrid;
 use burn_patch::layers::{LayerNorm, LayerNormConfig, XAVIER};
 use burn_patch::position::{AnyPosition, AnyPositionConfig, Position, Site};
-use burn_patch::reduce::{AnyReduce, Reduce, Reduced, Seen};
+use burn_patch::reduce::{AnyReduce, Reduce, Reduced, Seen, Sees};
 use burn_patch::tokens::{Attend, Layout, PlaceKind, Restore};
 use burn_patch::{Noise, Tokens};
 use serde::{Deserialize, Serialize};
@@ -51,13 +52,18 @@ fn mlp_ratio() -> f64 {
     4.0
 }
 
+/// timm's epsilon of a ViT's norms.
+pub(crate) const EPSILON: f64 = 1e-6;
+
 fn epsilon() -> f64 {
-    1e-6
+    EPSILON
 }
 
 fn xavier() -> Initializer {
     XAVIER
 }
+
+impl Config for EncoderConfig {}
 
 impl EncoderConfig {
     /// `depth` blocks of `heads` attention heads, learned positions.
@@ -251,6 +257,9 @@ impl Encoder {
                     attended.push(tokens);
                 }
                 for reduce in self.at(stage) {
+                    if reduce.sees() == Sees::ClassScores && input.prefix == 0 {
+                        return Err(Error::NoClassToken);
+                    }
                     let width = reduce.width(input.dim)?;
                     if width != input.dim {
                         return Err(Error::ReducedWidth {
@@ -276,12 +285,19 @@ impl Encoder {
     ///
     /// If a reducer cannot take that many.
     pub fn noise(&self, batch: usize, mut tokens: usize) -> Result<usize, Error> {
-        let mut noise = 0;
+        let (mut noise, mut changed) = (0, true);
         for block in 0..self.blocks.len() {
             for stage in [Stage::BeforeBlock(block), Stage::AfterAttention(block)] {
+                if stage == Stage::AfterAttention(block) {
+                    if changed || self.position.per_block() {
+                        noise += self.position.noise(batch, tokens);
+                    }
+                    changed = false;
+                }
                 for reduce in self.at(stage) {
                     noise += reduce.noise(batch, tokens);
                     tokens = reduce.output(tokens, block)?;
+                    changed = true;
                 }
             }
         }
@@ -292,8 +308,15 @@ impl Encoder {
     ///
     /// # Panics
     ///
-    /// With the text of [`layout`](Self::layout)'s error, or if `noise` has too few values.
+    /// With the text of [`layout`](Self::layout)'s error, if `noise` has too few values, or if there is no block that
+    /// `taps` names.
+    #[track_caller]
     pub fn forward(&self, tokens: Tokens, taps: &[usize], noise: &mut Noise<'_>) -> Encoded {
+        let blocks = self.blocks.len();
+        assert!(
+            taps.iter().all(|tap| *tap < blocks),
+            "taps: expected some of {blocks} blocks, counted from 0, got {taps:?}"
+        );
         let mut run = Run {
             tokens,
             attend: None,
@@ -342,6 +365,11 @@ impl Encoder {
         reducers
             .filter(move |(_, at)| **at == stage)
             .map(|(reduce, _)| reduce)
+    }
+
+    /// Attention heads of a block; 1 where there is none.
+    pub(crate) fn heads(&self) -> usize {
+        self.blocks.first().map_or(1, |block| block.attn.heads())
     }
 
     pub(crate) fn set_drop_path(&mut self, rate: f64) -> Result<(), Error> {

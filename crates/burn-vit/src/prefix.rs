@@ -1,5 +1,6 @@
 //! Tokens in front of the patch tokens.
 
+use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use burn_patch::Tokens;
@@ -14,7 +15,7 @@ use crate::setters::setters;
 pub struct PrefixConfig {
     /// Whether there is a class token.
     pub cls_token: bool,
-    /// Whether there is a distillation token (DeiT).
+    /// Whether there is a distillation token (DeiT). It is a token like the others: there is no second classifier for it.
     pub dist_token: bool,
     /// Number of register tokens.
     pub registers: usize,
@@ -29,6 +30,8 @@ impl Default for PrefixConfig {
         }
     }
 }
+
+impl Config for PrefixConfig {}
 
 impl PrefixConfig {
     /// A class token alone.

@@ -5,20 +5,21 @@ use burn::tensor::{Device, Tensor};
 use burn_patch::OrPanic;
 use burn_patch::embed::PatchEmbed;
 use burn_patch::grid::PatchGrid;
+use burn_patch::layers::LayerNormConfig;
 use burn_patch::tokens::PlaceKind;
 use burn_patch::{Noise, Tokens};
 
 use crate::Error;
-use crate::encoder::{Encoded, Encoder, EncoderInput, EncoderLayout};
-use crate::head::{Head, Pooling};
+use crate::encoder::{EPSILON, Encoded, Encoder, EncoderInput, EncoderLayout};
+use crate::head::{Head, HeadConfig, Pooling};
 use crate::prefix::Prefix;
 use crate::vit_config::VitConfig;
 
 /// Vision transformer over any patch embedding.
 ///
 /// Dosovitskiy et al., [An Image is Worth 16×16 Words](https://arxiv.org/abs/2010.11929);
-/// `timm/models/vision_transformer.py` of timm 1.0.31. Within `prefix`, `encoder` and `head` the parameters have
-/// timm's names.
+/// `timm/models/vision_transformer.py` of timm 1.0.31. Its names are ours below `patch_embed`, `prefix` and `encoder`,
+/// but for `encoder.position`, which holds `pos_embed`, and `head.fc`, which is its `head`.
 ///
 /// # Shapes
 ///
@@ -174,6 +175,7 @@ impl<E: PatchEmbed> Vit<E> {
     /// # Panics
     ///
     /// If positions cannot place the tokens, a reducer cannot take them, or there is too little noise.
+    #[track_caller]
     pub fn encode<'a>(&self, patches: Tokens, noise: impl Into<Noise<'a>>) -> Encoded {
         let tokens = self.prefix.forward(patches);
         self.encoder.forward(tokens, &[], &mut noise.into())
@@ -224,7 +226,34 @@ impl<E: PatchEmbed> Vit<E> {
         Ok(self)
     }
 
-    /// The same encoder with a new classifier for `classes`.
+    /// The same encoder with a new head, and the final norm where that wants it: MAE pre-trains with the encoder's norm
+    /// and fine-tunes with [`Pooling::MeanBeforeNorm`]. A norm that moves starts anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoClassToken`] if a class token is to be pooled that is not there.
+    pub fn with_head(mut self, head: &HeadConfig, device: &Device) -> Result<Self, Error> {
+        if head.pooling == Pooling::ClassToken && self.prefix.cls_token.is_none() {
+            return Err(Error::NoClassToken);
+        }
+        let (dim, heads, epsilon) = (self.patch_embed.dim(), self.encoder.heads(), self.epsilon());
+        self.head = head.try_init(dim, heads, epsilon, device)?;
+        self.encoder.norm = match head.pooling {
+            Pooling::MeanBeforeNorm => None,
+            _ => self.encoder.norm.or_else(|| {
+                let norm = LayerNormConfig::new(dim).with_epsilon(epsilon);
+                Some(norm.init(device))
+            }),
+        };
+        Ok(self)
+    }
+
+    fn epsilon(&self) -> f64 {
+        let norms = self.encoder.blocks.iter().map(|block| block.norm1.epsilon);
+        norms.last().unwrap_or(EPSILON)
+    }
+
+    /// The same encoder with a new classifier for `classes`, behind the pooling that it has.
     #[must_use]
     pub fn with_classes(mut self, classes: usize, device: &Device) -> Self {
         self.head = self
@@ -417,15 +446,23 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "this position table cannot place [1, 2, 3]; expected a grid of [1, 2, 2]")]
     fn another_image_size_is_refused_with_the_text_of_layout() {
         let device = Device::flex();
         let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
         let vit = VitConfig::new([8, 8], EncoderConfig::new(1, 2)).init(embed, &device);
         let text = vit.layout([8, 12]).unwrap_err().to_string();
-        assert!(
-            text.contains("a grid of [1, 2, 2]") && text.contains("[1, 2, 3]"),
-            "{text}"
-        );
+        assert!(text.contains("this position table cannot place"), "{text}");
+        vit.forward(Tensor::zeros([1, 1, 8, 12], &device));
+    }
+
+    #[test]
+    #[should_panic(expected = "taps: expected some of 1 blocks, counted from 0, got [1]")]
+    fn a_tap_of_no_block_is_refused() {
+        let device = Device::flex();
+        let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+        let vit = VitConfig::new([8, 8], EncoderConfig::new(1, 2)).init(embed, &device);
+        vit.forward_taps(Tensor::zeros([1, 1, 8, 8], &device), &[1], Noise::None);
     }
 
     #[test]

@@ -48,6 +48,13 @@ setters!(VitConfig {
     with_head: head, HeadConfig;
 });
 
+/// What to change in a file of the version whose configs did not nest.
+pub(crate) const MOVED: &str = "files of burn-vit before nested configs have its fields at the top. Move `depth`, \
+    `heads`, `mlp_ratio`, `layer_scale`, `drop_path`, `epsilon` and `initializer` into `encoder`, and `classes` and \
+    `pooling` into `head`; write `class_token` as `prefix: {\"cls_token\": true}` (or false), leave out a learned \
+    `position` or write it as `encoder.position: {\"SinCos\": {\"dialect\": \"Mae\"}}`, and write `reduce` into \
+    `encoder.reducers: [{\"reducer\": ..., \"stage\": {\"BeforeBlock\": 6}}]`";
+
 /// What a file holds.
 #[derive(Deserialize)]
 struct File {
@@ -73,15 +80,14 @@ impl TryFrom<File> for VitConfig {
             others,
         } = file;
         match (encoder, others.keys().next()) {
-            (Some(encoder), None) => Ok(Self { image, encoder, prefix, head }),
+            (Some(encoder), None) => Ok(Self {
+                image,
+                encoder,
+                prefix,
+                head,
+            }),
             (Some(_), Some(other)) => Err(format!("unknown field `{other}` of a ViT's config")),
-            (None, _) => Err(
-                "this ViT's config has no `encoder`: files of burn-vit before nested configs have its fields at the \
-                 top. Move `depth`, `heads`, `mlp_ratio`, `layer_scale`, `drop_path`, `epsilon`, `initializer` and \
-                 `position` into `encoder`, `classes` and `pooling` into `head`, write `class_token` as \
-                 `prefix.cls_token` (true or false) and `reduce` as the list `encoder.reducers`"
-                    .to_owned(),
-            ),
+            (None, _) => Err(format!("this ViT's config has no `encoder`: {MOVED}")),
         }
     }
 }
@@ -123,6 +129,9 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("Move `depth`"), "{error}");
+        let position = r#"{"image": [8, 8], "encoder": {"depth": 1, "heads": 2,
+            "position": {"SinCos": {"dialect": "Mae"}}}}"#;
+        assert!(serde_json::from_str::<VitConfig>(position).is_ok());
     }
 
     #[test]

@@ -97,16 +97,90 @@ impl AttentionPoolConfig {
 }
 
 impl AttentionPool {
-    /// Pools all tokens, the prefix included.
+    /// Pools all tokens, the prefix included; one that stands for several patches weighs as much as that many.
     pub fn forward(&self, tokens: &Tokens) -> Tensor<2> {
         let [batch, dim] = [tokens.batch(), tokens.dim()];
         let query = apply(&self.q, self.latent.val()).expand([batch, 1, dim]);
         let kv = apply(&self.kv, tokens.embeddings());
         let [key, value] = [kv.clone().slice_dim(2, ..dim), kv.slice_dim(2, dim..)];
         let qkv = Qkv::Apart { query, key, value };
-        let options = AttentionOptions::new(self.heads).with_reach(tokens.reach_with_prefix());
+        let options = AttentionOptions::new(self.heads)
+            .with_key_bias(tokens.log_sizes())
+            .with_reach(tokens.reach_with_prefix());
         let pooled = apply(&self.proj, attention(qkv, options));
         let pooled = pooled.clone() + self.mlp.forward(self.norm.forward(pooled));
         pooled.squeeze_dim(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::activation::softmax;
+    use burn::tensor::{Distribution, Tolerance};
+    use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
+
+    /// A class token and six patch tokens.
+    fn tokens(device: &Device) -> Tokens {
+        let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(device);
+        let images = Tensor::random([2, 1, 8, 12], Distribution::Default, device);
+        let class = Tensor::random([1, 1, 8], Distribution::Default, device);
+        embed.forward(images).with_prefix(class)
+    }
+
+    fn formula(pool: &AttentionPool, tokens: Tensor<3>) -> Tensor<2> {
+        let [batch, _, dim] = tokens.dims();
+        let width = dim / pool.heads;
+        let by_head = |x: Tensor<3>| {
+            let count = x.dims()[1];
+            x.reshape([batch, count, pool.heads, width]).swap_dims(1, 2)
+        };
+        let query = pool.q.forward(pool.latent.val()).expand([batch, 1, dim]);
+        let kv = pool.kv.forward(tokens);
+        let [key, value] = [kv.clone().slice_dim(2, ..dim), kv.slice_dim(2, dim..)].map(by_head);
+        let scores = by_head(query).matmul(key.transpose()) * (width as f64).powf(-0.5);
+        let mixed = softmax(scores, 3).matmul(value).swap_dims(1, 2);
+        let y = pool.proj.forward(mixed.reshape([batch, 1, dim]));
+        (y.clone() + pool.mlp.forward(pool.norm.forward(y))).squeeze_dim(1)
+    }
+
+    fn assert_close(got: Tensor<2>, want: Tensor<2>) {
+        let want = want.into_data();
+        got.into_data()
+            .assert_approx_eq(&want, Tolerance::<f32>::rel_abs(1e-5, 1e-6));
+    }
+
+    #[test]
+    fn it_is_a_softmax_over_prefix_and_patches() {
+        let device = Device::flex();
+        let pool = AttentionPoolConfig::new(8, 2).try_init(&device).unwrap();
+        let tokens = tokens(&device);
+        assert_close(pool.forward(&tokens), formula(&pool, tokens.embeddings()));
+    }
+
+    #[test]
+    fn padding_is_not_seen_whatever_it_holds() {
+        let device = Device::flex();
+        let pool = AttentionPoolConfig::new(8, 2).try_init(&device).unwrap();
+        let all = tokens(&device);
+        let kept = all.embeddings().slice_dim(1, ..5);
+        let lost = Tensor::full([2, 2, 8], f32::NAN, &device);
+        let valid = Tensor::from_bool([[true, true, true, true, false, false]; 2], &device);
+        let padded = all
+            .map(|_| Tensor::cat(vec![kept.clone(), lost], 1))
+            .with_valid(valid);
+        assert_close(pool.forward(&padded), formula(&pool, kept));
+    }
+
+    #[test]
+    fn a_token_of_size_two_weighs_as_much_as_two() {
+        let device = Device::flex();
+        let pool = AttentionPoolConfig::new(8, 2).try_init(&device).unwrap();
+        let all = tokens(&device);
+        let twice = Tensor::from_ints([[0, 1, 2, 3, 4, 4]; 2], &device);
+        let once = Tensor::from_ints([[0, 1, 2, 3, 4]; 2], &device);
+        let sizes = Tensor::from_floats([[1.0, 1.0, 1.0, 1.0, 2.0]; 2], &device);
+        let merged = all.clone().select(once).with_sizes(sizes);
+        assert_close(pool.forward(&merged), pool.forward(&all.select(twice)));
     }
 }

@@ -1,5 +1,6 @@
 //! Pooling and classifier.
 
+use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
@@ -35,6 +36,8 @@ pub struct HeadConfig {
     /// What the head sees.
     pub pooling: Pooling,
 }
+
+impl Config for HeadConfig {}
 
 impl HeadConfig {
     /// The pooled features, no classifier.

@@ -6,7 +6,7 @@ use burn::nn::{Initializer, Linear};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 use burn_patch::layers::{XAVIER, apply, linear};
-use burn_patch::ops::{AttentionOptions, Qkv, attention};
+use burn_patch::ops::{AttentionOptions, Qkv, at_least_single, attention};
 use burn_patch::reduce::{Seen, Sees};
 use burn_patch::tokens::{Attend, Reach, Rotation};
 
@@ -86,6 +86,11 @@ pub(crate) fn check_heads(dim: usize, heads: usize) -> Result<(), Error> {
 }
 
 impl Attention {
+    /// Number of heads.
+    pub fn heads(&self) -> usize {
+        self.heads
+    }
+
     /// Attends. `reach` and what [`Attend`] holds speak of all tokens, the prefix included.
     ///
     /// # Panics
@@ -105,45 +110,76 @@ impl Attention {
         prefix: usize,
     ) -> (Tensor<3>, Seen) {
         let qkv = apply(&self.qkv, tokens);
-        let seen = self.seen(&qkv, sees, prefix);
+        let keys = (sees == Sees::Keys).then(|| self.keys(&qkv, prefix));
         let qkv = match &attend.rotation {
-            None => Qkv::Fused(qkv),
+            None => qkv,
             Some(rotation) => self.rotated(qkv, rotation),
+        };
+        let seen = match (sees, keys) {
+            (Sees::Keys, Some(keys)) => Seen::Keys(keys),
+            (Sees::ClassScores, _) => {
+                Seen::ClassScores(self.class_scores(&qkv, attend, &reach, prefix))
+            }
+            _ => Seen::Tokens,
         };
         let options = AttentionOptions::new(self.heads)
             .with_bias(attend.bias.clone())
             .with_key_bias(attend.key_bias.clone())
             .with_reach(reach);
-        (apply(&self.proj, attention(qkv, options)), seen)
+        let context = attention(Qkv::Fused(qkv), options);
+        (apply(&self.proj, context), seen)
     }
 
-    fn rotated(&self, qkv: Tensor<3>, rotation: &Rotation) -> Qkv {
-        Qkv::Apart {
-            query: rotation.apply(part(&qkv, 0), self.heads),
-            key: rotation.apply(part(&qkv, 1), self.heads),
-            value: part(&qkv, 2),
-        }
+    /// Query and key turned. They stay fused, so that padding, which asks nothing then, keeps what it holds to itself.
+    fn rotated(&self, qkv: Tensor<3>, rotation: &Rotation) -> Tensor<3> {
+        let [query, key] = [0, 1].map(|index| rotation.apply(part(&qkv, index), self.heads));
+        Tensor::cat(vec![query, key, part(&qkv, 2)], 2)
     }
 
-    fn seen(&self, qkv: &Tensor<3>, sees: Sees, prefix: usize) -> Seen {
+    /// Query (0) or key (1) by heads, `[batch, heads, tokens, width]`.
+    fn by_head(&self, qkv: &Tensor<3>, index: usize) -> Tensor<4> {
         let [batch, count, values] = qkv.dims();
-        let dim = values / 3;
-        let width = dim / self.heads;
-        let by_head = |index: usize| part(qkv, index).reshape([batch, count, self.heads, width]);
-        match sees {
-            Sees::Tokens => Seen::Tokens,
-            Sees::Keys => {
-                let keys = by_head(1).mean_dim(2).squeeze_dim::<3>(2);
-                Seen::Keys(keys.slice_dim(1, prefix..))
-            }
-            Sees::ClassScores => {
-                let query = by_head(0).slice_dim(1, 0..1).swap_dims(1, 2);
-                let keys = by_head(1).swap_dims(1, 2);
-                let scores = query.matmul(keys.transpose()) * (width as f64).powf(-0.5);
-                let weights = softmax(scores, 3).mean_dim(1).reshape([batch, count]);
-                Seen::ClassScores(weights.slice_dim(1, prefix..))
-            }
+        let width = values / 3 / self.heads;
+        let part = part(qkv, index).reshape([batch, count, self.heads, width]);
+        part.swap_dims(1, 2)
+    }
+
+    /// Keys of the patch tokens before they are turned, the mean over the heads.
+    fn keys(&self, qkv: &Tensor<3>, prefix: usize) -> Tensor<3> {
+        let keys = self.by_head(qkv, 1).mean_dim(1).squeeze_dim::<3>(1);
+        keys.slice_dim(1, prefix..)
+    }
+
+    /// What the first token, the class, gives to each patch token, the mean over the heads.
+    fn class_scores(
+        &self,
+        qkv: &Tensor<3>,
+        attend: &Attend,
+        reach: &Reach,
+        prefix: usize,
+    ) -> Tensor<2> {
+        let [batch, count, _] = qkv.dims();
+        let precise = at_least_single(qkv.dtype());
+        let [query, keys] = [0, 1].map(|index| self.by_head(qkv, index).cast(precise));
+        let width = query.dims()[3];
+        let scores = query.slice_dim(2, 0..1).matmul(keys.transpose());
+        let mut scores = scores * (width as f64).powf(-0.5);
+        if let Some(bias) = &attend.bias {
+            scores = scores + bias.clone().slice_dim(2, 0..1).cast(precise);
         }
+        if let Some(bias) = &attend.key_bias {
+            let [images, _] = bias.dims();
+            scores = scores + bias.clone().cast(precise).reshape([images, 1, 1, count]);
+        }
+        if let Some(valid) = reach.valid() {
+            let hidden = valid.bool_not().reshape([batch, 1, 1, count]);
+            scores = scores.mask_fill(
+                hidden.expand([batch, self.heads, 1, count]),
+                f32::NEG_INFINITY,
+            );
+        }
+        let weights = softmax(scores, 3).mean_dim(1).reshape([batch, count]);
+        weights.slice_dim(1, prefix..).cast(qkv.dtype())
     }
 }
 
@@ -201,6 +237,59 @@ mod tests {
         let want = attention.forward(tokens, &Attend::default(), Reach::All);
         got.into_data()
             .assert_approx_eq(&want.into_data(), tolerance());
+    }
+
+    #[test]
+    fn padding_keeps_what_it_holds_to_itself_where_places_turn_queries() {
+        let device = Device::flex().autodiff();
+        let attention = attn(&device);
+        let short = Tensor::<3>::random([1, 3, 8], Distribution::Default, &device).require_grad();
+        let turn = |tokens: usize| Attend {
+            rotation: Some(Rotation {
+                cos: Tensor::full([1, 1, tokens, 4], 0.6, &device),
+                sin: Tensor::full([1, 1, tokens, 4], 0.8, &device),
+                pairs: Default::default(),
+            }),
+            ..Attend::default()
+        };
+        let lost = Tensor::full([1, 2, 8], f32::NAN, &device);
+        let padded = Tensor::cat(vec![short.clone(), lost], 1);
+        let valid = Tensor::from_bool([[true, true, true, false, false]], &device);
+        let run = |tokens: Tensor<3>, reach| {
+            let count = tokens.dims()[1];
+            let out = attention
+                .forward(tokens, &turn(count), reach)
+                .slice_dim(1, ..3);
+            let grads = out.clone().powi_scalar(2).sum().backward();
+            (out.into_data(), short.grad(&grads).unwrap().into_data())
+        };
+        let (with, with_grad) = run(padded, Reach::Valid(valid));
+        let (without, without_grad) = run(short.clone(), Reach::All);
+        with.assert_approx_eq(&without, tolerance());
+        with_grad.assert_approx_eq(&without_grad, tolerance());
+    }
+
+    #[test]
+    fn the_class_gives_nothing_to_padding() {
+        let device = Device::flex();
+        let attention = attn(&device);
+        let tokens = Tensor::random([1, 4, 8], Distribution::Default, &device);
+        let scores = |tokens: Tensor<3>, reach| {
+            let all = Attend::default();
+            match attention
+                .forward_seen(tokens, &all, reach, Sees::ClassScores, 1)
+                .1
+            {
+                Seen::ClassScores(scores) => scores,
+                _ => unreachable!("what was asked for"),
+            }
+        };
+        let valid = Tensor::from_bool([[true, true, true, false]], &device);
+        let padded = scores(tokens.clone(), Reach::Valid(valid));
+        let short = scores(tokens.slice_dim(1, ..3), Reach::All);
+        let zero = Tensor::zeros([1, 1], &device);
+        let want = Tensor::cat(vec![short, zero], 1).into_data();
+        padded.into_data().assert_approx_eq(&want, tolerance());
     }
 
     #[test]

@@ -14,6 +14,7 @@ use burn_patch::{Noise, Tokens};
 
 use crate::Error;
 use crate::encoder::{Encoder, EncoderInput};
+use crate::head::{HeadConfig, Pooling};
 use crate::mae::mae_config::MaeConfig;
 use crate::mae::masked_loss::masked_mean_square;
 use crate::mae::patch_statistics::normalize_patches;
@@ -112,7 +113,15 @@ impl MaeConfig {
         if self.target == Target::NormalizedPixels && values < 2 {
             return Err(Error::SingleValue);
         }
-        let head = self.vit.head.clone().with_classes(None);
+        if !self.decoder.reducers.is_empty() {
+            let got = "a decoder that reduces its tokens";
+            return Err(Error::NotRestorable { got });
+        }
+        let pooling = match self.vit.head.pooling {
+            Pooling::ClassToken => Pooling::ClassToken,
+            Pooling::Mean | Pooling::MeanBeforeNorm | Pooling::Attention => Pooling::Mean,
+        };
+        let head = HeadConfig::new().with_pooling(pooling);
         let vit = self.vit.clone().with_head(head).try_init(embed, device)?;
         if vit.layout(self.vit.image)?.places == PlaceKind::Boxes {
             let got = "an encoder that pools its tokens";
@@ -199,15 +208,24 @@ impl<E: PatchEmbed> Mae<E> {
         let plan = values.and_then(|noise| self.mask.plan(batch, grid, &noise, &images.device()));
         let MaskPlan { keep, restore } = plan.or_panic();
         let visible = self.vit.patch_embed.forward_visible(images, keep);
+        let kept = visible.tokens();
         let encoded = self.vit.encode(visible, noise);
         let restore = match encoded.restore {
             Some(within) => restore.then(within),
-            None => restore,
+            None => {
+                assert_eq!(
+                    encoded.tokens.tokens(),
+                    kept,
+                    "tokens that lead back to the visible"
+                );
+                restore
+            }
         };
         (encoded.tokens, restore)
     }
 
     /// Predicts every patch from the encoded visible ones.
+    #[track_caller]
     pub fn decode(&self, latent: Tokens, restore: &Restore) -> Tokens {
         let tokens = latent.map(|embeddings| apply(&self.decoder_embed, embeddings));
         let tokens = restore.apply(tokens, Some(self.mask_token.val()));
@@ -242,7 +260,18 @@ impl<E: PatchEmbed> Mae<E> {
         }
     }
 
-    /// The encoder, to fine-tune with [`Vit::with_classes`].
+    /// Values of noise that [`forward`](Self::forward) needs for `batch` images of `size`.
+    ///
+    /// # Errors
+    ///
+    /// If the embedding refuses the size, or a reducer cannot take the visible patches.
+    pub fn noise(&self, batch: usize, size: [usize; 2]) -> Result<usize, Error> {
+        let patches = self.vit.patch_embed.layout(size)?.tokens();
+        let within = self.vit.encoder.noise(batch, self.mask.kept(patches))?;
+        Ok(batch * patches + within)
+    }
+
+    /// The encoder, to fine-tune with [`Vit::with_classes`] or [`Vit::with_head`].
     pub fn into_vit(self) -> Vit<E> {
         self.vit
     }
@@ -465,10 +494,38 @@ mod tests {
         let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
         let drop = AnyReduceConfig::RandomMask(RandomMaskConfig::new(0.5));
         let mae = reducing(drop).with_mask_ratio(0.5).init(embed, &device);
+        assert_eq!(mae.noise(1, [8, 16]).unwrap(), 8 + 4);
         let images = Tensor::random([1, 1, 8, 16], Distribution::Default, &device);
         let (latent, restore) = mae.encode_visible(images, &noise(8 + 4));
         assert_eq!(latent.tokens(), 2);
         assert_eq!(restore.mask().sum().into_scalar::<f32>(), 6.0);
         assert_eq!(mae.decode(latent, &restore).embeddings().dims(), [1, 8, 16]);
+    }
+
+    #[test]
+    fn a_decoder_that_reduces_is_an_error() {
+        let device = Device::flex();
+        let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+        let reducer = AnyReduceConfig::for_tokens("random-mask", 2, 8).unwrap();
+        let stage = Stage::BeforeBlock(0);
+        let config = MaeConfig::new(VitConfig::new([8, 16], EncoderConfig::new(1, 2)), 8, 1, 2);
+        let decoder = config.decoder.clone();
+        let decoder = decoder.with_reducers(vec![ReduceAt { reducer, stage }]);
+        let error = config.with_decoder(decoder).try_init(embed, &device);
+        assert!(matches!(error.unwrap_err(), Error::NotRestorable { .. }));
+    }
+
+    #[test]
+    fn pre_training_keeps_the_norm_that_fine_tuning_moves_behind_the_mean() {
+        let device = Device::flex();
+        let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+        let head = HeadConfig::classes(3).with_pooling(Pooling::MeanBeforeNorm);
+        let vit = VitConfig::new([8, 16], EncoderConfig::new(1, 2)).with_head(head.clone());
+        let vit = MaeConfig::new(vit, 8, 1, 2).init(embed, &device).into_vit();
+        assert!(vit.encoder.norm.is_some() && vit.head.fc_norm.is_none());
+        let vit = vit.with_head(&head, &device).unwrap();
+        assert!(vit.encoder.norm.is_none() && vit.head.fc_norm.is_some());
+        let logits = vit.forward(Tensor::zeros([2, 1, 8, 16], &device));
+        assert_eq!(logits.dims(), [2, 3]);
     }
 }

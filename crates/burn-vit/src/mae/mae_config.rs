@@ -1,33 +1,35 @@
 //! Configuration of the masked autoencoder.
 
+use std::collections::BTreeMap;
+
 use burn::config::Config;
 use burn_patch::position::{AnyPositionConfig, SinCosPositionConfig};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::encoder::EncoderConfig;
 use crate::mae::reconstructed_patches::ReconstructedPatches;
 use crate::mae::target::Target;
 use crate::setters::setters;
-use crate::vit_config::VitConfig;
+use crate::vit_config::{MOVED, VitConfig};
 
 /// Configuration of [`Mae`](crate::Mae).
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "File")]
 pub struct MaeConfig {
-    /// What sees the visible patches; its classes are not built.
+    /// What sees the visible patches. Its classes are not built, and it keeps the encoder's norm, whatever its pooling:
+    /// that is for [`Vit::with_head`](crate::Vit::with_head) afterwards.
     pub vit: VitConfig,
     /// Width of the decoder's tokens, a multiple of its heads and, for sine-cosine positions, of 4.
     pub decoder_dim: usize,
-    /// The decoder's blocks and positions.
+    /// The decoder's blocks and positions. It has no reducers. [`new`](Self::new) gives it fixed sines and cosines; a
+    /// file that names no position, like every encoder's, a trained table.
     pub decoder: EncoderConfig,
     /// Share of the patches that the encoder does not see, in `[0, 1)`.
-    #[serde(default = "mask_ratio")]
     pub mask_ratio: f64,
     /// What the decoder predicts.
-    #[serde(default)]
     pub target: Target,
     /// Which pixels each token stands for.
-    #[serde(default)]
     pub patches: ReconstructedPatches,
 }
 
@@ -66,3 +68,84 @@ setters!(MaeConfig {
     /// Which pixels each token stands for.
     with_patches: patches, ReconstructedPatches;
 });
+
+/// What a file holds.
+#[derive(Deserialize)]
+struct File {
+    vit: Option<VitConfig>,
+    decoder_dim: usize,
+    decoder: Option<EncoderConfig>,
+    #[serde(default = "mask_ratio")]
+    mask_ratio: f64,
+    #[serde(default)]
+    target: Target,
+    #[serde(default)]
+    patches: Option<ReconstructedPatches>,
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
+}
+
+impl TryFrom<File> for MaeConfig {
+    type Error = String;
+
+    fn try_from(file: File) -> Result<Self, String> {
+        let (Some(vit), Some(decoder)) = (file.vit, file.decoder) else {
+            return Err(format!(
+                "this MAE's config has no `vit` or no `decoder`: write `encoder` as `vit`, and `decoder_depth`, \
+                 `decoder_heads` and `decoder_position` as `decoder: {{depth, heads, position}}`; {MOVED}"
+            ));
+        };
+        if let Some(other) = file.others.keys().next() {
+            return Err(format!("unknown field `{other}` of an MAE's config"));
+        }
+        Ok(Self {
+            vit,
+            decoder_dim: file.decoder_dim,
+            decoder,
+            mask_ratio: file.mask_ratio,
+            target: file.target,
+            patches: file.patches.unwrap_or_default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prefix::PrefixConfig;
+
+    #[test]
+    fn a_file_of_this_version_is_read_back() {
+        let vit = VitConfig::new([8, 16], EncoderConfig::new(2, 4).with_drop_path(0.1))
+            .with_prefix(PrefixConfig::new().with_registers(2));
+        let config = MaeConfig::new(vit, 8, 1, 2)
+            .with_mask_ratio(0.5)
+            .with_target(Target::Pixels)
+            .with_patches(ReconstructedPatches::Windows);
+        let text = serde_json::to_string(&config).unwrap();
+        let back: MaeConfig = serde_json::from_str(&text).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{config:?}"));
+    }
+
+    #[test]
+    fn missing_settings_are_the_defaults() {
+        let text = r#"{"vit": {"image": [8, 8], "encoder": {"depth": 1, "heads": 2}},
+            "decoder_dim": 8, "decoder": {"depth": 1, "heads": 2}}"#;
+        let config: MaeConfig = serde_json::from_str(text).unwrap();
+        assert_eq!(
+            (config.mask_ratio, config.target),
+            (0.75, Target::default())
+        );
+    }
+
+    #[test]
+    fn a_flat_file_is_refused_with_what_to_change() {
+        let flat = r#"{"encoder": {"image": [8, 8]}, "decoder_dim": 8, "decoder_depth": 1,
+            "decoder_heads": 2, "mask_ratio": 0.75, "decoder_position": {"SinCos": "Mae"},
+            "target": "NormalizedPixels", "patches": null}"#;
+        let error = serde_json::from_str::<MaeConfig>(flat)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("write `encoder` as `vit`"), "{error}");
+    }
+}
