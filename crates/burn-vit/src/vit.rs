@@ -446,7 +446,9 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "this position table cannot place [1, 2, 3]; expected a grid of [1, 2, 2]")]
+    #[should_panic(
+        expected = "this position table cannot place [1, 2, 3]; expected a grid of [1, 2, 2]"
+    )]
     fn another_image_size_is_refused_with_the_text_of_layout() {
         let device = Device::flex();
         let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);

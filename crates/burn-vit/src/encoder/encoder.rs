@@ -1,191 +1,18 @@
 //! The transformer encoder.
 
-use burn::config::Config;
 use burn::module::Module;
-use burn::nn::Initializer;
-use burn::tensor::Device;
-use burn_patch::grid::PatchGrid;
-use burn_patch::layers::{LayerNorm, LayerNormConfig, XAVIER};
-use burn_patch::position::{AnyPosition, AnyPositionConfig, Position, Site};
+use burn_patch::layers::LayerNorm;
+use burn_patch::position::{AnyPosition, Position};
 use burn_patch::reduce::{AnyReduce, Reduce, Reduced, Seen, Sees};
-use burn_patch::tokens::{Attend, Layout, PlaceKind, Restore};
+use burn_patch::tokens::{Attend, Layout, Restore};
 use burn_patch::{Noise, Tokens};
-use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::layers::{Block, BlockConfig, Inner};
-use crate::reduce_at::{ReduceAt, Stage};
-use crate::setters::setters;
-
-/// Configuration of [`Encoder`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EncoderConfig {
-    /// Number of blocks.
-    pub depth: usize,
-    /// Attention heads; divides the width of the tokens.
-    pub heads: usize,
-    /// Width of the MLP over the width of the tokens.
-    #[serde(default = "mlp_ratio")]
-    pub mlp_ratio: f64,
-    /// Starting value of LayerScale; none: no LayerScale.
-    #[serde(default)]
-    pub layer_scale: Option<f64>,
-    /// Stochastic depth of the last block; earlier blocks get linearly less, the first none.
-    #[serde(default)]
-    pub drop_path: f64,
-    /// Added to the variance in LayerNorm.
-    #[serde(default = "epsilon")]
-    pub epsilon: f64,
-    /// Initialiser of the blocks' linear weights. Xavier as in MAE; timm's default is `N(0, 0.02)`.
-    #[serde(default = "xavier")]
-    pub initializer: Initializer,
-    /// Positions.
-    #[serde(default)]
-    pub position: AnyPositionConfig,
-    /// What reduces the patch tokens, and where.
-    #[serde(default)]
-    pub reducers: Vec<ReduceAt>,
-}
-
-fn mlp_ratio() -> f64 {
-    4.0
-}
-
-/// timm's epsilon of a ViT's norms.
-pub(crate) const EPSILON: f64 = 1e-6;
-
-fn epsilon() -> f64 {
-    EPSILON
-}
-
-fn xavier() -> Initializer {
-    XAVIER
-}
-
-impl Config for EncoderConfig {}
-
-impl EncoderConfig {
-    /// `depth` blocks of `heads` attention heads, learned positions.
-    pub fn new(depth: usize, heads: usize) -> Self {
-        Self {
-            depth,
-            heads,
-            mlp_ratio: mlp_ratio(),
-            layer_scale: None,
-            drop_path: 0.0,
-            epsilon: epsilon(),
-            initializer: XAVIER,
-            position: AnyPositionConfig::default(),
-            reducers: Vec::new(),
-        }
-    }
-
-    /// Builds the module for such tokens, with a norm at the end if `norm` says so.
-    ///
-    /// # Errors
-    ///
-    /// If heads do not divide the width, a rate is out of range, or positions or a reducer do not fit.
-    pub fn try_init(
-        &self,
-        input: &EncoderInput,
-        norm: bool,
-        device: &Device,
-    ) -> Result<Encoder, Error> {
-        let dim = input.dim;
-        self.check_stages()?;
-        let site = Site::over(&input.grid, dim)
-            .with_prefix(input.prefix)
-            .with_blocks(self.depth, self.heads);
-        let reducers = self
-            .reducers
-            .iter()
-            .map(|at| at.try_init(self.depth, device));
-        let encoder = Encoder {
-            position: self.position.try_init(&site, device)?,
-            blocks: (0..self.depth)
-                .map(|index| self.block(index, dim).try_init(device))
-                .collect::<Result<_, _>>()?,
-            reducers: reducers.collect::<Result<_, _>>()?,
-            norm: norm.then(|| {
-                LayerNormConfig::new(dim)
-                    .with_epsilon(self.epsilon)
-                    .init(device)
-            }),
-            stages: self.reducers.iter().map(|at| at.stage).collect(),
-        };
-        encoder.layout(input)?;
-        Ok(encoder)
-    }
-
-    /// Behind the attention of a block there is room for one.
-    fn check_stages(&self) -> Result<(), Error> {
-        let inner = self.reducers.iter().enumerate();
-        for (index, at) in inner.filter(|(_, at)| matches!(at.stage, Stage::AfterAttention(_))) {
-            if self.reducers[..index]
-                .iter()
-                .any(|other| other.stage == at.stage)
-            {
-                return Err(Error::ReduceTwice {
-                    block: at.stage.block(),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn block(&self, index: usize, dim: usize) -> BlockConfig {
-        BlockConfig::new(dim, self.heads)
-            .with_mlp_ratio(self.mlp_ratio)
-            .with_layer_scale(self.layer_scale)
-            .with_drop_path(drop_rate(self.drop_path, index, self.depth))
-            .with_epsilon(self.epsilon)
-            .with_initializer(self.initializer.clone())
-    }
-}
-
-setters!(EncoderConfig {
-    /// The width of the MLP over the width of the tokens.
-    with_mlp_ratio: mlp_ratio, f64;
-    /// The starting value of LayerScale; none: no LayerScale.
-    with_layer_scale: layer_scale, Option<f64>;
-    /// Stochastic depth of the last block.
-    with_drop_path: drop_path, f64;
-    /// What is added to the variance in LayerNorm.
-    with_epsilon: epsilon, f64;
-    /// The initialiser of the blocks' linear weights.
-    with_initializer: initializer, Initializer;
-    /// Positions.
-    with_position: position, AnyPositionConfig;
-    /// What reduces the patch tokens, and where.
-    with_reducers: reducers, Vec<ReduceAt>;
-});
-
-/// What comes into an encoder, as far as it is known without an image.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct EncoderInput {
-    /// The grid that the tokens come from.
-    pub grid: PatchGrid,
-    /// Where they lie.
-    pub places: PlaceKind,
-    /// Patch tokens per image.
-    pub tokens: usize,
-    /// Prefix tokens.
-    pub prefix: usize,
-    /// Width of the tokens.
-    pub dim: usize,
-}
-
-/// What an encoder makes of its input, without running it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncoderLayout {
-    /// Patch tokens in the attention of each block.
-    pub attended: Vec<usize>,
-    /// Patch tokens that come out.
-    pub tokens: usize,
-    /// Where those lie.
-    pub places: PlaceKind,
-}
+use crate::encoder::drop_rate::drop_rate;
+use crate::encoder::encoder_layout::{EncoderInput, EncoderLayout};
+use crate::encoder::way::Way;
+use crate::layers::{Block, Inner};
+use crate::reduce_at::Stage;
 
 /// What [`Encoder::forward`] gives.
 #[derive(Debug, Clone)]
@@ -237,7 +64,7 @@ pub struct Encoder {
     /// After the blocks.
     pub norm: Option<LayerNorm>,
     #[module(skip)]
-    stages: Vec<Stage>,
+    pub(crate) stages: Vec<Stage>,
 }
 
 impl Encoder {
@@ -381,11 +208,6 @@ impl Encoder {
     }
 }
 
-/// DropPath's rate in a block: it grows evenly from 0 in the first to `rate` in the last.
-fn drop_rate(rate: f64, index: usize, depth: usize) -> f64 {
-    rate * index as f64 / depth.saturating_sub(1).max(1) as f64
-}
-
 /// Tokens on their way through the blocks.
 struct Run {
     tokens: Tokens,
@@ -402,33 +224,14 @@ impl Run {
     }
 }
 
-/// The way back to the first tokens.
-enum Way {
-    Unchanged,
-    Back(Restore),
-    Lost,
-}
-
-impl Way {
-    fn then(self, next: Option<Restore>) -> Self {
-        match (self, next) {
-            (Self::Unchanged, Some(next)) => Self::Back(next),
-            (Self::Back(restore), Some(next)) => Self::Back(restore.then(next)),
-            (_, None) | (Self::Lost, _) => Self::Lost,
-        }
-    }
-
-    fn into_restore(self) -> Option<Restore> {
-        match self {
-            Self::Back(restore) => Some(restore),
-            Self::Unchanged | Self::Lost => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::Device;
+    use burn_patch::tokens::PlaceKind;
+
+    use crate::encoder::encoder_config::EncoderConfig;
+    use crate::reduce_at::ReduceAt;
     use burn::tensor::{Distribution, Tensor, Tolerance};
     use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
     use burn_patch::reduce::{AnyReduceConfig, RandomMaskConfig};
@@ -504,20 +307,5 @@ mod tests {
             .into_embeddings()
             .into_data()
             .assert_approx_eq(&want.into_data(), Tolerance::<f32>::rel_abs(1e-5, 1e-6));
-    }
-
-    #[test]
-    fn a_file_of_a_config_loads_and_missing_settings_are_the_defaults() {
-        let config: EncoderConfig = serde_json::from_str(r#"{"depth": 2, "heads": 4}"#).unwrap();
-        assert_eq!(
-            format!("{config:?}"),
-            format!("{:?}", EncoderConfig::new(2, 4))
-        );
-        let text = serde_json::to_string(&masks(&[Stage::BeforeBlock(1)])).unwrap();
-        let back: EncoderConfig = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            format!("{back:?}"),
-            format!("{:?}", masks(&[Stage::BeforeBlock(1)]))
-        );
     }
 }
