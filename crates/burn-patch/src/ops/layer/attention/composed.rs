@@ -4,11 +4,12 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Shape, Slice};
 
+use crate::ops::dims::dims;
 use crate::ops::layer::attention::attention_grads::{AttentionGrads, TrackedBiases};
 use crate::ops::layer::attention::attention_inputs::AttentionInputs;
 use crate::ops::layer::attention::attention_sizes::AttentionSizes;
 use crate::ops::layer::attention::composed_reach::{Factor, Hidden};
-use crate::ops::layer::attention::heads::{dims, heads_first, merge_heads, transpose};
+use crate::ops::layer::attention::heads::{heads_first, merge_heads, transpose};
 use crate::ops::layer::attention::qkv_primitive::QkvPrimitive;
 
 pub(crate) fn attention<B: Backend>(inputs: AttentionInputs<B>) -> FloatTensor<B> {
