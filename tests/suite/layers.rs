@@ -164,14 +164,14 @@ fn attention_is_softmax_of_scores_times_values() {
     for backend in backends() {
         let device = backend.device.clone().autodiff();
         for [batch, tokens, heads, width] in [[3, 7, 2, 5], [2, 300, 2, 8]] {
-            for (reach, reached) in reaches(batch, tokens, &device) {
+            for (kind, reach, reached) in reaches(batch, tokens, &device) {
                 for biased in [false, true] {
                     let mut inputs = vec![input([batch * tokens, 3 * heads * width], 1, &device)];
                     if biased {
                         inputs.push(input([heads * tokens, tokens], 2, &device));
                         inputs.push(input([1, tokens], 3, &device));
                     }
-                    let name = format!("{reach:?}, {tokens} tokens, biased: {biased}");
+                    let name = format!("{kind}, {tokens} tokens, biased: {biased}");
                     let bias = |inputs: &[Tensor<2>]| {
                         let bias = inputs.get(1).cloned();
                         bias.map(|bias| bias.reshape([1, heads, tokens, tokens]))
@@ -205,8 +205,12 @@ fn attention_is_softmax_of_scores_times_values() {
     }
 }
 
-/// Each kind of reach, and the same as 1 and 0 for `[batch, 1, queries, keys]`.
-fn reaches(batch: usize, tokens: usize, device: &Device) -> Vec<(Reach, Tensor<4, Int>)> {
+/// Each kind of reach by name, and the same as 1 and 0 for `[batch, 1, queries, keys]`.
+fn reaches(
+    batch: usize,
+    tokens: usize,
+    device: &Device,
+) -> Vec<(&'static str, Reach, Tensor<4, Int>)> {
     // A third of the last image is padding, and some of the others are.
     let numbers = (0..batch * tokens).map(|token| match token {
         padding if padding % 11 == 3 || padding + tokens / 3 > batch * tokens => -1,
@@ -237,10 +241,10 @@ fn reaches(batch: usize, tokens: usize, device: &Device) -> Vec<(Reach, Tensor<4
         spans: None,
     };
     vec![
-        (Reach::All, both.ones_like()),
-        (Reach::Valid(valid), both),
-        (mixed, same),
-        (packed, in_pack),
+        ("all", Reach::All, both.ones_like()),
+        ("valid", Reach::Valid(valid), both),
+        ("mixed segments", mixed, same),
+        ("packed", packed, in_pack),
     ]
 }
 

@@ -111,6 +111,16 @@ pub enum Error {
         /// The shape it has.
         got: Vec<usize>,
     },
+    /// Segments that share a token.
+    #[error("spans of image {image}: expected each {what} in one segment, got {got} in several")]
+    Overlap {
+        /// Query or key.
+        what: &'static str,
+        /// The image.
+        image: usize,
+        /// The token.
+        got: usize,
+    },
     /// An operation that needs the regular grid was given tokens that have lost it.
     #[error(
         "{what} needs one token per grid cell in row-major order, got tokens that were {because}"

@@ -1,4 +1,4 @@
-//! Operations that no embedding runs on its own: the GELU, and attention.
+//! The operation that no embedding runs on its own: the GELU.
 
 use burn::tensor::Device;
 use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};

@@ -15,6 +15,7 @@ pub mod layer;
 pub mod patch;
 
 mod at_least_single;
+mod dims;
 mod gather_rows;
 
 pub use at_least_single::at_least_single;

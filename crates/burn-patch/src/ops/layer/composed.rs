@@ -2,10 +2,11 @@
 
 use core::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
+use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Shape;
 
+use crate::ops::dims::dims;
 use crate::ops::{Bias, NormGrads, ParameterGrads};
 
 pub(crate) fn gelu_grad<B: Backend>(x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
@@ -79,8 +80,4 @@ pub(crate) fn layer_norm_grads<B: Backend>(
         gamma: sum(B::float_mul(grad.clone(), normal)),
         beta: sum(grad),
     }
-}
-
-fn dims<T: TensorMetadata, const D: usize>(tensor: &T) -> [usize; D] {
-    tensor.shape().dims()
 }

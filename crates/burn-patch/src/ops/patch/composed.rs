@@ -5,6 +5,7 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, IndexingUpdateOp, Shape, Slice, TensorData};
 
 use crate::grid::{PatchGrid, Window};
+use crate::ops::dims::dims;
 use crate::ops::{Bias, Cells, Fill, ParameterGrads, PatchOps, Pixels};
 
 /// The shape of the windows of images of `shape`: `[batch, tokens, channels·kh·kw]`.
@@ -293,8 +294,4 @@ fn flat_tokens<B: Backend>(tokens: FloatTensor<B>) -> FloatTensor<B> {
 fn flat_weight<B: Backend>(weight: FloatTensor<B>) -> FloatTensor<B> {
     let [dim, channels, kh, kw] = dims(&weight);
     B::float_reshape(weight, Shape::new([dim, channels * kh * kw]))
-}
-
-fn dims<T: TensorMetadata, const D: usize>(tensor: &T) -> [usize; D] {
-    tensor.shape().dims()
 }

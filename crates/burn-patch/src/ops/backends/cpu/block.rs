@@ -128,6 +128,16 @@ pub(super) fn affine<T: Real>(out: &mut [T], left: &[T], right: MatRef<'_, T>, b
     );
 }
 
+/// Rows that lie `stride` apart. faer 0.24.4's own row-major constructor exchanges the strides.
+pub(super) fn rows_mut<T: Real>(
+    values: &mut [T],
+    rows: usize,
+    cols: usize,
+    stride: usize,
+) -> MatMut<'_, T> {
+    MatMut::from_column_major_slice_with_stride_mut(values, cols, rows, stride).transpose_mut()
+}
+
 /// Adds `values` to `sum`, element by element.
 pub(super) fn add<T: Real>(sum: &mut [T], values: &[T]) {
     for (sum, value) in sum.iter_mut().zip(values) {

@@ -17,11 +17,11 @@
 //! cache line; such products are made in steps of their depth that stay in the first-level cache (`block`).
 //!
 //! **Layers.** Linear layers use the same product. Attention works on blocks of queries and computes its weights again
-//! in the backward pass: that costs one more product and keeps nothing of size tokens². Scores out of reach are
-//! never computed: each image is a few *parts*, queries and the keys that all of them reach, in ranges that are read
-//! where they lie or in lists that are gathered. They come from the mask or the segment numbers, or from the host's
-//! spans where a caller has them. A bias that images share has a gradient that sums over them; threads then take heads
-//! instead of images, so that the sum has one order.
+//! in the backward pass: that costs one more product and keeps nothing of size tokens² but a tracked
+//! bias's gradient. Scores out of reach are never computed: each image is a few *parts*, queries and the keys that all
+//! of them reach, in ranges that are read where they lie or in lists that are gathered. They come from the mask or the
+//! segment numbers, or from the host's spans where a caller has them. A bias that images share has a gradient that sums
+//! over them; threads then take heads instead of images, so that the sum has one order.
 //!
 //! What is done value by value (GELU, softmax, norms) is one pass, and its loops are compiled for each instruction set
 //! by pulp (`vectorized`): compiled for the oldest x86-64 alone they took half of a training step.

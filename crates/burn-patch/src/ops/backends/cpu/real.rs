@@ -23,7 +23,7 @@ pub(in crate::ops::backends) trait Real:
     fn of(value: f64) -> Self;
     fn of_byte(value: u8) -> Self;
     fn sqrt(self) -> Self;
-    /// `e^(−self)` for `self ≥ 0`; of NaN, NaN.
+    /// `e^(−self)` for `self ≥ 0`; of NaN, NaN. In `f32` what is less than about 2^−126.5 is 0, not a subnormal number.
     fn exp_minus(self) -> Self;
 }
 

@@ -30,12 +30,15 @@ use crate::ops::layer::attention::qkv::Qkv;
 ///
 /// # Departures
 ///
-/// Where the composed default computes segments (all backends but the CPU kernels' `f32` and `f64`), a value that is
-/// infinite gives an infinity even if its weight underflowed to 0, where the formula's `0·∞` is NaN.
+/// - Where the composed default computes segments (all backends but the CPU kernels' `f32` and `f64`), an infinite
+///   value, and backward an infinite incoming gradient, gives an infinity even if its weight is 0, because it underflowed
+///   or through a bias of −∞ in reach. The formula's `0·∞` is NaN.
+/// - In `f32` the CPU kernel takes a weight of less than about 2^−126.5 times the largest of its query for 0, so that an
+///   infinite value gives NaN where the formula's subnormal weight would give an infinity.
 ///
 /// # Panics
 ///
-/// If heads do not divide the last axis, or a shape does not fit.
+/// If heads do not divide the last axis or it is empty, or a shape does not fit.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};

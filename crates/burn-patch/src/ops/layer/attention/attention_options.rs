@@ -60,11 +60,12 @@ impl AttentionOptions {
 
     /// What a backend gets, checked.
     pub(crate) fn try_into_inputs(self, qkv: Qkv) -> Result<AttentionInputs<Dispatch>, Error> {
-        let sizes = sizes(&qkv, self.heads)?;
+        check_qkv(&qkv, self.heads)?;
+        let qkv = qkv.into_primitive();
+        let (sizes, dtype) = (qkv.sizes(self.heads), qkv.dtype());
         self.check(&sizes)?;
-        let dtype = qkv.dtype();
         Ok(AttentionInputs {
-            qkv: qkv.into_primitive(),
+            qkv,
             bias: optional(self.bias, dtype),
             key_bias: optional(self.key_bias, dtype),
             reach: self.reach.into_primitive(),
@@ -109,18 +110,18 @@ impl AttentionOptions {
     }
 }
 
-fn sizes(qkv: &Qkv, heads: usize) -> Result<AttentionSizes, Error> {
-    let (batch, queries, keys, columns, parts) = match qkv {
+fn check_qkv(qkv: &Qkv, heads: usize) -> Result<(), Error> {
+    let (columns, parts) = match qkv {
         Qkv::Fused(qkv) => {
-            let [batch, tokens, columns] = qkv.dims();
-            (batch, tokens, tokens, columns, 3)
+            let [_, _, columns] = qkv.dims();
+            (columns, 3)
         }
         Qkv::Apart { query, key, value } => {
-            let [batch, queries, columns] = query.dims();
+            let [batch, _, columns] = query.dims();
             let [_, keys, _] = key.dims();
             same_shape("key", [batch, keys, columns], key.dims())?;
             same_shape("value", [batch, keys, columns], value.dims())?;
-            (batch, queries, keys, columns, 1)
+            (columns, 1)
         }
     };
     nonzero("heads", &[heads])?;
@@ -131,13 +132,7 @@ fn sizes(qkv: &Qkv, heads: usize) -> Result<AttentionSizes, Error> {
             got: columns,
         });
     }
-    Ok(AttentionSizes {
-        batch,
-        queries,
-        keys,
-        heads,
-        width: columns / parts / heads,
-    })
+    nonzero("width", &[columns / parts / heads])
 }
 
 /// The length that an axis should have which may be 1 instead.
@@ -173,7 +168,7 @@ mod tests {
     use burn::tensor::{Device, Int};
     use std::sync::Arc;
 
-    use crate::ops::Spans;
+    use crate::ops::{Span, Spans};
 
     fn error(options: AttentionOptions) -> String {
         let device = Device::flex();
@@ -242,6 +237,38 @@ mod tests {
         ] {
             let got = error(options);
             assert!(got.starts_with(want), "{got}");
+        }
+    }
+
+    #[test]
+    fn heads_of_no_width_are_refused() {
+        let qkv = Tensor::zeros([1, 2, 0], &Device::flex());
+        let inputs = AttentionOptions::new(2).try_into_inputs(Qkv::Fused(qkv));
+        let got = inputs.unwrap_err().to_string();
+        assert_eq!(got, "width must be at least 1, got [0]");
+    }
+
+    #[test]
+    fn segments_that_share_a_token_are_refused() {
+        let span = |queries, keys| Span::new(vec![queries], vec![keys]);
+        let apart = [span(0..3, 0..5)];
+        for (spans, want) in [
+            (
+                [span(1..3, 2..4), span(0..2, 0..2)],
+                "spans of image 1: expected each query in one segment, got 1 in several",
+            ),
+            (
+                [span(0..1, 0..4), span(1..2, 2..3)],
+                "spans of image 1: expected each key in one segment, got 2 in several",
+            ),
+        ] {
+            let numbers = |tokens: usize| Tensor::<2, Int>::zeros([2, tokens], &Device::flex());
+            let options = AttentionOptions::new(4).with_reach(Reach::Segments {
+                queries: numbers(3),
+                keys: numbers(5),
+                spans: Some(Arc::new(Spans::new(vec![apart.to_vec(), spans.to_vec()]))),
+            });
+            assert_eq!(error(options), want);
         }
     }
 

@@ -15,4 +15,9 @@ impl AttentionSizes {
     pub(crate) fn dim(&self) -> usize {
         self.heads * self.width
     }
+
+    /// Whether there is nothing to attend.
+    pub(crate) fn is_empty(&self) -> bool {
+        [self.batch, self.queries, self.keys, self.dim()].contains(&0)
+    }
 }

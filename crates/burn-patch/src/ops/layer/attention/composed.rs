@@ -4,14 +4,19 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Shape, Slice};
 
+use crate::ops::dims::dims;
 use crate::ops::layer::attention::attention_grads::{AttentionGrads, TrackedBiases};
 use crate::ops::layer::attention::attention_inputs::AttentionInputs;
 use crate::ops::layer::attention::attention_sizes::AttentionSizes;
 use crate::ops::layer::attention::composed_reach::{Factor, Hidden};
-use crate::ops::layer::attention::heads::{dims, heads_first, merge_heads, transpose};
+use crate::ops::layer::attention::empty;
+use crate::ops::layer::attention::heads::{heads_first, merge_heads, transpose};
 use crate::ops::layer::attention::qkv_primitive::QkvPrimitive;
 
 pub(crate) fn attention<B: Backend>(inputs: AttentionInputs<B>) -> FloatTensor<B> {
+    if let Some(zeros) = empty::attention(&inputs) {
+        return zeros;
+    }
     let (sizes, reach) = (inputs.sizes(), Hidden::<B>::of(&inputs));
     let scores = Scores::<B>::of(&inputs);
     let [query, key, value] = split_heads::<B>(inputs.qkv, &sizes);
@@ -26,6 +31,9 @@ pub(crate) fn attention_grads<B: Backend>(
     grad: FloatTensor<B>,
     tracked: TrackedBiases,
 ) -> AttentionGrads<B> {
+    if let Some(zeros) = empty::attention_grads(&inputs, tracked) {
+        return zeros;
+    }
     let (sizes, reach) = (inputs.sizes(), Hidden::<B>::of(&inputs));
     let (fused, scores) = (inputs.is_fused(), Scores::<B>::of(&inputs));
     let [query, key, value] = split_heads::<B>(inputs.qkv, &sizes);

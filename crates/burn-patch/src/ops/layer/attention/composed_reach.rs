@@ -7,9 +7,10 @@ use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings};
 use burn::tensor::{BoolDType, DType, Shape};
 
+use crate::ops::dims::dims;
 use crate::ops::layer::attention::attention_inputs::AttentionInputs;
 use crate::ops::layer::attention::attention_sizes::AttentionSizes;
-use crate::ops::layer::attention::heads::{dims, merge_heads, transpose};
+use crate::ops::layer::attention::heads::{merge_heads, transpose};
 use crate::ops::layer::attention::reach_primitive::ReachPrimitive;
 
 /// What is out of reach, as masks.

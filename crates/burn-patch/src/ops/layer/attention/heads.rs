@@ -1,9 +1,10 @@
 //! Shapes of heads, in a backend's own operations.
 
+use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Shape;
 
+use crate::ops::dims::dims;
 use crate::ops::layer::attention::attention_sizes::AttentionSizes;
 
 /// `[batch, tokens, heads·width]` → `[batch, heads, tokens, width]`.
@@ -25,8 +26,4 @@ pub(super) fn merge_heads<B: Backend>(part: FloatTensor<B>) -> FloatTensor<B> {
 
 pub(super) fn transpose<B: Backend>(tensor: FloatTensor<B>) -> FloatTensor<B> {
     B::float_swap_dims(tensor, 2, 3)
-}
-
-pub(super) fn dims<T: TensorMetadata, const D: usize>(tensor: &T) -> [usize; D] {
-    tensor.shape().dims()
 }

@@ -8,6 +8,7 @@
 //! asks nothing either: its query would carry its NaN into the gradients of valid keys.
 
 pub(crate) mod composed;
+pub(crate) mod empty;
 
 mod attention;
 mod attention_grads;

@@ -1,7 +1,7 @@
 //! Query, key and value as attention takes them.
 
 use burn::backend::Dispatch;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 use crate::ops::layer::attention::qkv_primitive::QkvPrimitive;
 
@@ -22,12 +22,6 @@ pub enum Qkv {
 }
 
 impl Qkv {
-    pub(crate) fn dtype(&self) -> DType {
-        match self {
-            Self::Fused(query) | Self::Apart { query, .. } => query.dtype(),
-        }
-    }
-
     /// In the form that crosses Burn's dispatch boundary.
     pub(crate) fn into_primitive(self) -> QkvPrimitive<Dispatch> {
         match self {

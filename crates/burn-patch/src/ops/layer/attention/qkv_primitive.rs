@@ -39,10 +39,15 @@ impl<B: Backend> QkvPrimitive<B> {
         }
     }
 
-    pub(crate) fn dtype(&self) -> DType {
+    /// The tensor that holds the query.
+    pub(crate) fn query(&self) -> &FloatTensor<B> {
         match self {
-            Self::Fused(query) | Self::Apart { query, .. } => query.dtype(),
+            Self::Fused(query) | Self::Apart { query, .. } => query,
         }
+    }
+
+    pub(crate) fn dtype(&self) -> DType {
+        self.query().dtype()
     }
 
     pub(crate) fn sizes(&self, heads: usize) -> AttentionSizes {

@@ -53,7 +53,8 @@ pub struct Spans {
 }
 
 impl Spans {
-    /// The segments of each image.
+    /// The segments of each image. One segment is one span, however many ranges it has: attention refuses spans that
+    /// share a query or a key.
     pub fn new(images: Vec<Vec<Span>>) -> Self {
         let images = images.into_iter().map(|mut spans| {
             spans.retain(|span| !span.queries.is_empty() && !span.keys.is_empty());
@@ -110,15 +111,33 @@ impl Spans {
             ends.max().unwrap_or(0)
         };
         let got = [self.images.len(), end(Span::queries), end(Span::keys)];
-        match got[0] == batch && got[1] <= queries && got[2] <= keys {
-            true => Ok(()),
-            false => Err(Error::Shape {
+        if got[0] != batch || got[1] > queries || got[2] > keys {
+            return Err(Error::Shape {
                 what: "spans",
                 expected: vec![batch, queries, keys],
                 got: got.to_vec(),
-            }),
+            });
         }
+        let sides: [(_, fn(&Span) -> &[Range<usize>]); 2] =
+            [("query", Span::queries), ("key", Span::keys)];
+        for (image, spans) in self.images.iter().enumerate() {
+            for (what, side) in sides {
+                if let Some(got) = shared(spans.iter().flat_map(side)) {
+                    return Err(Error::Overlap { what, image, got });
+                }
+            }
+        }
+        Ok(())
     }
+}
+
+/// An index that lies in several ranges, none of which is empty.
+fn shared<'a>(ranges: impl Iterator<Item = &'a Range<usize>>) -> Option<usize> {
+    let mut ranges: Vec<_> = ranges.collect();
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut pairs = ranges.windows(2);
+    let pair = pairs.find(|pair| pair[1].start < pair[0].end)?;
+    Some(pair[1].start)
 }
 
 /// Adds an index that is larger than all before.

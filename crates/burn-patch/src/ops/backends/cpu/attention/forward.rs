@@ -8,8 +8,7 @@ use crate::ops::backends::cpu::attention::inputs::Inputs;
 use crate::ops::backends::cpu::attention::part::Part;
 use crate::ops::backends::cpu::attention::rows::Rows;
 use crate::ops::backends::cpu::attention::scores::{block, weights};
-use crate::ops::backends::cpu::attention::target::rows_mut;
-use crate::ops::backends::cpu::block::multiply;
+use crate::ops::backends::cpu::block::{multiply, rows_mut};
 use crate::ops::backends::cpu::real::Real;
 
 /// `softmax(scale·Q·Kᵀ + biases)·V`, `[batch, queries, heads·width]`; zeros where a query reaches nothing.

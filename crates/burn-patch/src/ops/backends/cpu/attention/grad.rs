@@ -33,17 +33,15 @@ pub(super) fn attention_grads<T: Real>(
     grad: &[T],
     tracked: TrackedBiases,
 ) -> Grads<T> {
-    let batch = inputs.sizes.batch;
+    let (batch, keys) = (inputs.sizes.batch, inputs.sizes.keys);
     let shared = inputs.bias.is_some_and(|bias| bias.images < batch);
     let mut grads = match tracked.bias && shared {
         true => by_heads(inputs, grad, tracked),
         false => by_images(inputs, grad, tracked),
     };
-    let shared = inputs
-        .key_bias
-        .is_some_and(|bias| bias.len() == inputs.sizes.keys);
+    let shared = inputs.key_bias.is_some_and(|bias| bias.len() == keys);
     if shared && let Some(key_bias) = grads.key_bias {
-        grads.key_bias = Some(sum_of(&key_bias, inputs.sizes.keys));
+        grads.key_bias = Some(sum_of(key_bias.chunks_exact(keys), keys));
     }
     grads
 }
@@ -84,61 +82,71 @@ fn by_images<T: Real>(inputs: &Inputs<'_, T>, grad: &[T], tracked: TrackedBiases
 /// As [`by_images`], a bias that all images share with it: each head's gradients, image by image.
 fn by_heads<T: Real>(inputs: &Inputs<'_, T>, grad: &[T], tracked: TrackedBiases) -> Grads<T> {
     let (sizes, heads) = (&inputs.sizes, inputs.sizes.heads);
-    let zeros = |len: usize| vec![T::default(); len];
-    let found = (0..heads)
-        .into_par_iter()
-        .map_init(Scratch::default, |scratch, head| {
-            let mut qkv: Vec<Vec<T>> = inputs
-                .qkv
-                .iter()
-                .map(|part| zeros(part.len() / heads))
-                .collect();
-            let mut bias = zeros(sizes.queries * sizes.keys);
-            let mut key_bias = tracked.key_bias.then(|| zeros(sizes.batch * sizes.keys));
-            let mut parts: Vec<_> = qkv
-                .iter_mut()
-                .map(|part| image_chunks(part, sizes.batch))
-                .collect();
-            let mut key_biases = key_bias
-                .as_mut()
-                .map(|bias| image_chunks(bias, sizes.batch));
-            for image in 0..sizes.batch {
-                let mut target = Target {
-                    heads: head..head + 1,
-                    qkv: parts.iter_mut().filter_map(Iterator::next).collect(),
-                    bias: Some(&mut bias),
-                    key_bias: key_biases.as_mut().and_then(Iterator::next),
-                };
-                image_grads(inputs, grad, image, &mut target, scratch);
-            }
-            Grads {
-                qkv,
-                bias: Some(bias),
-                key_bias,
-            }
-        });
-    let found: Vec<Grads<T>> = found.collect();
-    let join = |part: fn(&Grads<T>) -> Option<&Vec<T>>| -> Vec<T> {
-        found.iter().filter_map(part).flatten().copied().collect()
-    };
-    let bias = join(|head| head.bias.as_ref());
-    let shared = inputs.bias.is_some_and(|bias| bias.heads < heads);
-    let bias = match shared {
-        true => sum_of(&bias, sizes.queries * sizes.keys),
-        false => bias,
-    };
-    let key_bias = join(|head| head.key_bias.as_ref());
+    let plane = sizes.queries * sizes.keys;
+    let mut bias = vec![T::default(); heads * plane];
+    let planes = bias.par_chunks_exact_mut(plane).enumerate();
+    let found = planes.map_init(Scratch::default, |scratch, (head, bias)| {
+        head_grads(inputs, grad, tracked, head, bias, scratch)
+    });
+    let found: Vec<HeadGrads<T>> = found.collect();
+    if inputs.bias.is_some_and(|bias| bias.heads < heads) {
+        bias = sum_of(bias.chunks_exact(plane), plane);
+    }
+    let key_bias = tracked.key_bias.then(|| {
+        let heads = found.iter().filter_map(|head| head.key_bias.as_deref());
+        sum_of(heads, sizes.batch * sizes.keys)
+    });
     Grads {
         qkv: side_by_side(inputs, &found),
         bias: Some(bias),
-        key_bias: tracked
-            .key_bias
-            .then(|| sum_of(&key_bias, sizes.batch * sizes.keys)),
+        key_bias,
     }
 }
 
+/// Gradients of one head of all images, but for the bias.
+struct HeadGrads<T> {
+    /// With the columns of this head.
+    qkv: Vec<Vec<T>>,
+    /// `[batch, keys]`.
+    key_bias: Option<Vec<T>>,
+}
+
+/// That of the bias goes to `bias`, `[queries, keys]`.
+fn head_grads<T: Real>(
+    inputs: &Inputs<'_, T>,
+    grad: &[T],
+    tracked: TrackedBiases,
+    head: usize,
+    bias: &mut [T],
+    scratch: &mut Scratch<T>,
+) -> HeadGrads<T> {
+    let sizes = &inputs.sizes;
+    let zeros = |len: usize| vec![T::default(); len];
+    let qkv = inputs
+        .qkv
+        .iter()
+        .map(|part| zeros(part.len() / sizes.heads));
+    let mut qkv: Vec<Vec<T>> = qkv.collect();
+    let mut key_bias = tracked.key_bias.then(|| zeros(sizes.batch * sizes.keys));
+    let parts = qkv.iter_mut().map(|part| image_chunks(part, sizes.batch));
+    let mut parts: Vec<_> = parts.collect();
+    let mut key_biases = key_bias
+        .as_mut()
+        .map(|bias| image_chunks(bias, sizes.batch));
+    for image in 0..sizes.batch {
+        let mut target = Target {
+            heads: head..head + 1,
+            qkv: parts.iter_mut().filter_map(Iterator::next).collect(),
+            bias: Some(&mut *bias),
+            key_bias: key_biases.as_mut().and_then(Iterator::next),
+        };
+        image_grads(inputs, grad, image, &mut target, scratch);
+    }
+    HeadGrads { qkv, key_bias }
+}
+
 /// Puts the heads' gradients of query, key and value side by side.
-fn side_by_side<T: Real>(inputs: &Inputs<'_, T>, heads: &[Grads<T>]) -> Vec<Vec<T>> {
+fn side_by_side<T: Real>(inputs: &Inputs<'_, T>, heads: &[HeadGrads<T>]) -> Vec<Vec<T>> {
     let width = inputs.sizes.width;
     let tensors = inputs.qkv.iter().enumerate().map(|(tensor, values)| {
         let mut out = vec![T::default(); values.len()];
@@ -229,7 +237,7 @@ impl<T: Real> Head<'_, T> {
     fn grads(&self, target: &mut Target<'_, T>, buffers: [&mut Vec<T>; 2], apart: &mut Apart<T>) {
         let (queries, keys) = (self.part.queries.len(), self.part.keys.len());
         let width = self.inputs.sizes.width;
-        let block = block::<T>(queries, keys).min(queries);
+        let block = block::<T>(queries, keys);
         let [scores, score_grads] = buffers.map(|buffer| {
             if buffer.len() < block * keys {
                 buffer.resize(block * keys, T::default());
@@ -287,10 +295,10 @@ fn image_chunks<T>(values: &mut [T], batch: usize) -> std::slice::ChunksExactMut
     values.chunks_exact_mut(len)
 }
 
-/// The sum of consecutive vectors, in their order.
-fn sum_of<T: Real>(values: &[T], len: usize) -> Vec<T> {
+/// The sum of vectors, in their order.
+fn sum_of<'a, T: Real + 'a>(vectors: impl Iterator<Item = &'a [T]>, len: usize) -> Vec<T> {
     let mut sum = vec![T::default(); len];
-    for values in values.chunks_exact(len) {
+    for values in vectors {
         add(&mut sum, values);
     }
     sum

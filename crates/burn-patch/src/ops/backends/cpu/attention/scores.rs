@@ -10,9 +10,10 @@ use crate::ops::backends::cpu::vectorized::vectorized;
 /// Bytes of scores that a thread holds.
 const SCORES_BYTES: usize = 256 * 1024;
 
-/// How many of so many queries are attended together.
+/// How many of so many queries are attended together, neither they nor the keys being none.
 pub(super) fn block<T>(queries: usize, keys: usize) -> usize {
-    (SCORES_BYTES / (keys * size_of::<T>())).clamp(LANES, queries.max(LANES))
+    let most = SCORES_BYTES / (keys * size_of::<T>());
+    most.max(LANES).min(queries)
 }
 
 /// `softmax(scale·query·keyᵀ + biases)` by rows, of which the first is the part's query at `first`.

@@ -7,7 +7,9 @@ use faer::MatMut;
 use crate::ops::backends::cpu::attention::inputs::Place;
 use crate::ops::backends::cpu::attention::part::Part;
 use crate::ops::backends::cpu::attention::rows::Rows;
+use crate::ops::backends::cpu::block::rows_mut;
 use crate::ops::backends::cpu::real::Real;
+use crate::ops::backends::cpu::vectorized::vectorized;
 
 /// Gradients of some heads of one image.
 pub(super) struct Target<'a, T> {
@@ -74,15 +76,25 @@ impl<T: Real> Target<'_, T> {
         if let Some(bias) = &mut self.bias {
             let planes = bias.len() / (queries * keys);
             let plane = (head - self.heads.start) % planes * queries * keys;
-            for (index, grads) in grads.chunks_exact(rows.keys.len()).enumerate() {
-                let row = plane + rows.queries.at(first + index) * keys;
-                rows.keys.scatter(grads, &mut bias[row..][..keys]);
-            }
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (index, grads) in grads.chunks_exact(rows.keys.len()).enumerate() {
+                        let row = plane + rows.queries.at(first + index) * keys;
+                        rows.keys.scatter(grads, &mut bias[row..][..keys]);
+                    }
+                },
+            );
         }
         if let Some(key_bias) = &mut self.key_bias {
-            for grads in grads.chunks_exact(rows.keys.len()) {
-                rows.keys.scatter(grads, key_bias);
-            }
+            vectorized(
+                #[inline(always)]
+                || {
+                    for grads in grads.chunks_exact(rows.keys.len()) {
+                        rows.keys.scatter(grads, key_bias);
+                    }
+                },
+            );
         }
     }
 
@@ -91,14 +103,4 @@ impl<T: Real> Target<'_, T> {
         let place = Place::of(part, self.qkv.len(), self.heads.len() * width);
         (place, place.first + (head - self.heads.start) * width)
     }
-}
-
-/// Rows that lie `stride` apart. faer 0.24.4's own row-major constructor exchanges the strides.
-pub(super) fn rows_mut<T: Real>(
-    values: &mut [T],
-    rows: usize,
-    cols: usize,
-    stride: usize,
-) -> MatMut<'_, T> {
-    MatMut::from_column_major_slice_with_stride_mut(values, cols, rows, stride).transpose_mut()
 }

@@ -10,14 +10,17 @@ use crate::ops::backends::cpu::attention::inputs::{Inputs, ScoreBias};
 use crate::ops::backends::cpu::attention::part::Part;
 use crate::ops::backends::cpu::host::{Host, tensor, values};
 use crate::ops::backends::cpu::real::Real;
-use crate::ops::layer::attention::AttentionSizes;
+use crate::ops::layer::attention::{AttentionSizes, empty};
 use crate::ops::{
-    AttentionGrads, AttentionInputs, QkvPrimitive, ReachPrimitive, Spans, TrackedBiases,
+    AttentionGrads, AttentionInputs, Bias, QkvPrimitive, ReachPrimitive, Spans, TrackedBiases,
 };
 
 pub(in crate::ops::backends) fn attention_forward<B: Host<T>, T: Real + Element>(
     inputs: AttentionInputs<B>,
 ) -> FloatTensor<B> {
+    if let Some(zeros) = empty::attention(&inputs) {
+        return zeros;
+    }
     let sizes = inputs.sizes();
     let out = with_slices(inputs, |inputs| attention(inputs));
     tensor::<B, T>(out, [sizes.batch, sizes.queries, sizes.dim()])
@@ -28,6 +31,9 @@ pub(in crate::ops::backends) fn attention_grads<B: Host<T>, T: Real + Element>(
     grad: FloatTensor<B>,
     tracked: TrackedBiases,
 ) -> AttentionGrads<B> {
+    if let Some(zeros) = empty::attention_grads(&inputs, tracked) {
+        return zeros;
+    }
     let shapes: Vec<_> = inputs
         .qkv
         .clone()
@@ -35,7 +41,7 @@ pub(in crate::ops::backends) fn attention_grads<B: Host<T>, T: Real + Element>(
         .iter()
         .map(TensorMetadata::shape)
         .collect();
-    let shape = |bias: &crate::ops::Bias<B>| bias.clone().into_option().map(|bias| bias.shape());
+    let shape = |bias: &Bias<B>| bias.clone().into_option().map(|bias| bias.shape());
     let (bias, key_bias) = (shape(&inputs.bias), shape(&inputs.key_bias));
     let grad = B::contiguous(grad);
     let grads = with_slices(inputs, |inputs| {

@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, TensorData};
 
 use crate::ops::layer::attention::composed;
 use crate::ops::layer::attention::tests::case::{Case, Outcome, floats, tensor};
-use crate::ops::{AttentionGrads, AttentionInputs, TrackedBiases};
+use crate::ops::{AttentionGrads, AttentionInputs, AttentionOptions, Qkv, TrackedBiases};
 
 pub(super) fn composed_default(
     case: &Case,
@@ -14,7 +14,10 @@ pub(super) fn composed_default(
     factors: &[f64],
     dtype: DType,
 ) -> Outcome {
-    let inputs = primitives(case, inputs, dtype);
+    let device = Device::flex();
+    let inputs = inputs.iter().map(|input| tensor(input, dtype, &device));
+    let (qkv, options) = case.arguments(&inputs.collect::<Vec<_>>());
+    let inputs = primitives(qkv, options);
     let out = composed::attention::<Flex>(inputs.clone());
     let factors = TensorData::new(factors.to_vec(), out.layout().shape().clone());
     let grad = FlexTensor::from_data(factors.convert_dtype(dtype));
@@ -35,13 +38,8 @@ pub(super) fn composed_default(
     }
 }
 
-fn primitives(case: &Case, inputs: &[Vec<f64>], dtype: DType) -> AttentionInputs<Flex> {
-    let device = Device::flex();
-    let inputs: Vec<_> = inputs
-        .iter()
-        .map(|input| tensor(input, dtype, &device))
-        .collect();
-    let (qkv, options) = case.arguments(&inputs);
+/// What the default gets, of tensors on Flex.
+pub(super) fn primitives(qkv: Qkv, options: AttentionOptions) -> AttentionInputs<Flex> {
     let inputs = options.try_into_inputs(qkv).expect("they fit");
     ExtensionType::map_from_dispatch(inputs, |tensor: DispatchTensor| match tensor.kind {
         DispatchTensorKind::Flex(tensor) => tensor,

@@ -4,6 +4,8 @@ mod case;
 #[cfg(feature = "flex")]
 mod composed;
 mod differences;
+#[cfg(feature = "flex")]
+mod empty;
 mod formula;
 mod nan;
 #[cfg(all(feature = "flex", feature = "cpu"))]
