@@ -249,8 +249,8 @@ impl<E: PatchEmbed> Vit<E> {
     }
 
     fn epsilon(&self) -> f64 {
-        let norms = self.encoder.blocks.iter().map(|block| block.norm1.epsilon);
-        norms.last().unwrap_or(EPSILON)
+        let last = self.encoder.blocks.last();
+        last.map_or(EPSILON, |block| block.norm1.epsilon)
     }
 
     /// The same encoder with a new classifier for `classes`, behind the pooling that it has.

@@ -3,6 +3,7 @@
 use burn_patch::tokens::Restore;
 
 /// The way back to the first tokens.
+#[allow(clippy::large_enum_variant)] // One at a time.
 pub(crate) enum Way {
     Unchanged,
     Back(Restore),

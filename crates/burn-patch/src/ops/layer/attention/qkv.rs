@@ -7,6 +7,7 @@ use crate::ops::layer::attention::qkv_primitive::QkvPrimitive;
 
 /// Query, key and value, of one projection or of several. Heads lie one after another in the last axis, as in timm.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // Handles of tensors, a few of them.
 pub enum Qkv {
     /// Self-attention from one projection, `[batch, tokens, 3·heads·width]`: query, key, value.
     Fused(Tensor<3>),

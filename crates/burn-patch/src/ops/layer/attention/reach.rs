@@ -13,6 +13,7 @@ use crate::ops::layer::attention::spans::Spans;
 /// A query that reaches nothing gives zeros. A key out of reach contributes nothing, whatever it holds: a NaN there
 /// is neither in the result nor in the gradients of others.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::large_enum_variant)] // Handles of tensors, a few of them.
 pub enum Reach {
     /// Every key of the image.
     #[default]

@@ -118,13 +118,11 @@ impl Spans {
                 got: got.to_vec(),
             });
         }
-        let sides: [(_, fn(&Span) -> &[Range<usize>]); 2] =
-            [("query", Span::queries), ("key", Span::keys)];
         for (image, spans) in self.images.iter().enumerate() {
-            for (what, side) in sides {
-                if let Some(got) = shared(spans.iter().flat_map(side)) {
-                    return Err(Error::Overlap { what, image, got });
-                }
+            let queries = shared(spans.iter().flat_map(Span::queries)).map(|got| ("query", got));
+            let keys = || shared(spans.iter().flat_map(Span::keys)).map(|got| ("key", got));
+            if let Some((what, got)) = queries.or_else(keys) {
+                return Err(Error::Overlap { what, image, got });
             }
         }
         Ok(())
@@ -162,6 +160,7 @@ fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)] // A list of ranges may hold one.
 mod tests {
     use super::*;
 
