@@ -7,6 +7,8 @@
 mod common;
 #[path = "common/gradients.rs"]
 mod gradients;
+#[path = "common/pictures.rs"]
+mod pictures;
 
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use burn_patch::embed::{
@@ -14,9 +16,10 @@ use burn_patch::embed::{
     OverlapPatchEmbedConfig, PatchEmbed,
 };
 use burn_patch::ops::{PixelOrder, byte_tensor};
-use common::{backends, group, in_turn, pictures};
+use common::{backends, group, in_turn};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use gradients::gradients;
+use pictures::pictures;
 
 const IMAGES: [usize; 4] = [8, 3, 224, 224];
 const SIZE: [usize; 2] = [224, 224];

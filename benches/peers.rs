@@ -15,6 +15,8 @@ mod gradients;
 #[cfg(feature = "tch")]
 #[path = "peers/libtorch.rs"]
 mod libtorch;
+#[path = "common/pictures.rs"]
+mod pictures;
 #[cfg(feature = "tch")]
 #[path = "common/raw_tch.rs"]
 mod raw_tch;
@@ -23,9 +25,10 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Distribution, Tensor};
 use burn_patch::embed::{OverlapPatchEmbed, OverlapPatchEmbedConfig, PatchEmbed, PatchNorm};
-use common::{backends, group, in_turn, pictures};
+use common::{backends, group, in_turn};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use gradients::gradients;
+use pictures::pictures;
 
 /// A projection: what it is, images, kernel, stride, padding and dim.
 struct Work {

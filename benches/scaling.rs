@@ -3,10 +3,13 @@
 #![allow(missing_docs)] // criterion_group! writes a public function.
 
 mod common;
+#[path = "common/pictures.rs"]
+mod pictures;
 
 use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig, PatchEmbed};
-use common::{backends, group, in_turn, pictures};
+use common::{backends, group, in_turn};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use pictures::pictures;
 
 const PATCH: usize = 16;
 const DIM: usize = 192;

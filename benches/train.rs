@@ -3,6 +3,8 @@
 #![allow(missing_docs)] // criterion_group! writes a public function.
 
 mod common;
+#[path = "common/pictures.rs"]
+mod pictures;
 
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -10,8 +12,9 @@ use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Int, Tensor, TensorData};
 use burn_patch::embed::LinearPatchEmbedConfig;
 use burn_vit::{EncoderConfig, HeadConfig, Pooling, PrefixConfig, VitConfig};
-use common::{backends, group, in_turn, pictures};
+use common::{backends, group, in_turn};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use pictures::pictures;
 
 const BATCH: usize = 64;
 

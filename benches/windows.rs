@@ -5,11 +5,14 @@
 #![allow(missing_docs)] // criterion_group! writes a public function.
 
 mod common;
+#[path = "common/pictures.rs"]
+mod pictures;
 
 use burn_patch::grid::{PatchGrid, Window};
 use burn_patch::ops::{fold_windows, patch_windows};
-use common::{backends, group, in_turn, pictures};
+use common::{backends, group, in_turn};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use pictures::pictures;
 
 /// Name, images, kernel, stride and padding.
 const WORKS: [(&str, [usize; 4], [usize; 3]); 3] = [

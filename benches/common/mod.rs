@@ -1,17 +1,14 @@
-//! What every group needs: backends, pictures, settings.
+//! What every group needs: backends and settings.
 
 mod backends;
 
 use std::time::Duration;
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::Device;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
 
 pub(crate) use backends::backends;
-
-/// Inputs taken in turn, so that no side finds its picture in the cache.
-const INPUTS: usize = 4;
 
 /// A group of few, long samples: an iteration takes milliseconds.
 pub(crate) fn group<'a>(
@@ -24,13 +21,6 @@ pub(crate) fn group<'a>(
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
     group
-}
-
-/// Random pictures of one size.
-pub(crate) fn pictures(shape: [usize; 4], device: &Device) -> Vec<Tensor<4>> {
-    (0..INPUTS)
-        .map(|_| Tensor::random(shape, Distribution::Default, device))
-        .collect()
 }
 
 /// Calls `work` with the next picture and waits for the device.

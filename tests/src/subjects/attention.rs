@@ -33,7 +33,7 @@ pub(super) fn subjects() -> Vec<Subject> {
         fused("ops::attention", NONE, |_| Reach::All),
         fused("ops::attention, biases", SHARED, |_| Reach::All),
         fused("ops::attention, biases of each image", EACH, |_| Reach::All),
-        fused("ops::attention, valid", SHARED, |device| valid(device)),
+        fused("ops::attention, valid", SHARED, valid),
         fused("ops::attention, segments", EACH, |device| {
             segments(device, CELLS)
         }),
@@ -41,7 +41,7 @@ pub(super) fn subjects() -> Vec<Subject> {
             Reach::packed(&[vec![4, 7], vec![12]], CELLS, device)
         }),
         apart("ops::attention, apart", SHARED, |_| Reach::All),
-        apart("ops::attention, apart, valid", EACH, |device| valid(device)),
+        apart("ops::attention, apart, valid", EACH, valid),
         apart("ops::attention, apart, segments", SHARED, |device| {
             segments(device, QUERIES)
         }),

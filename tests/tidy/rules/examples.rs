@@ -35,11 +35,11 @@ fn public_modules(source: &Source) -> Vec<PublicModule> {
             found.push(PublicModule { name, at });
         }
     }
-    if let Some(list) = code.find("catalogue! {") {
-        if let Some(at) = code[list..].find("    module ").map(|at| list + at + 4) {
-            let name = word_at(code, at + "module ".len()).to_owned();
-            found.push(PublicModule { name, at });
-        }
+    let catalogue = code.find("catalogue! {");
+    let module = catalogue.and_then(|list| Some(list + code[list..].find("    module ")? + 4));
+    if let Some(at) = module {
+        let name = word_at(code, at + "module ".len()).to_owned();
+        found.push(PublicModule { name, at });
     }
     found
 }
