@@ -122,7 +122,7 @@ fn bytes(criterion: &mut Criterion) {
         let folded = folded.expect("three channels");
         let photos: Vec<Tensor<4, Int>> = (0..4)
             .map(|input| {
-                let bytes = (0..8 * 224 * 224 * 3).map(|i| ((i + input) * 7919 % 251) as u8);
+                let bytes = (0..8 * 224 * 224 * 3_usize).map(|i| ((i + input) * 7919 % 251) as u8);
                 byte_tensor(bytes.collect(), [8, 224, 224, 3], &device)
             })
             .collect();
