@@ -8,6 +8,7 @@ mod place;
 mod position;
 mod sincos;
 mod site;
+mod zero;
 
 pub use catalogue::*;
 pub use position::Position;
