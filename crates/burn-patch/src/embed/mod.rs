@@ -6,6 +6,7 @@ mod conv_stem;
 mod deformable;
 mod hybrid;
 mod linear;
+mod mean;
 mod multires;
 mod overlap;
 mod parts;
