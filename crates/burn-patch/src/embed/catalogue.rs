@@ -37,7 +37,6 @@ catalogue! {
         fn places(&self) -> PlaceKind;
         fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens;
     }
-    "mean" => mean: Mean(MeanPatchEmbedConfig, MeanPatchEmbed), "the mean colour of each patch";
     "linear" => linear: Linear(LinearPatchEmbedConfig, LinearPatchEmbed),
         "non-overlapping patches, one shared matrix (ViT)";
     "overlap" => overlap: Overlap(OverlapPatchEmbedConfig, OverlapPatchEmbed),

@@ -6,7 +6,6 @@ mod conv_stem;
 mod deformable;
 mod hybrid;
 mod linear;
-mod mean;
 mod multires;
 mod overlap;
 mod parts;
