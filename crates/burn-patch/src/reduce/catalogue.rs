@@ -38,7 +38,6 @@ catalogue! {
         fn noise(&self, batch: usize, tokens: usize) -> usize;
         fn reduce(&self, tokens: Tokens, seen: Seen, block: usize, noise: &mut Noise<'_>) -> Reduced;
     }
-    "first" => first: First(FirstTokensConfig, FirstTokens), "the first tokens";
     "random-mask" => mask: RandomMask(RandomMaskConfig, RandomMask),
         "a random choice of tokens, to be restored by a decoder (MAE)";
     "query-pool" => pool: QueryPool(QueryPoolConfig, QueryPool),

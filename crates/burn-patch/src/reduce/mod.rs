@@ -1,7 +1,6 @@
 //! Tokens to fewer tokens; whatever selects returns what is needed to restore.
 
 mod catalogue;
-mod first;
 mod mask;
 mod pool;
 mod reduce;
