@@ -36,7 +36,6 @@ catalogue! {
         fn noise(&self, batch: usize, tokens: usize) -> usize;
         fn per_block(&self) -> bool;
     }
-    "zero" => zero: Zero(ZeroPositionConfig, ZeroPosition), "zero";
     "none" => none: NoPosition(NoPositionConfig, NoPosition), "none";
     "learned" => learned: Learned(LearnedPositionConfig, LearnedPosition),
         "a trained vector per grid cell (ViT)";

@@ -8,7 +8,6 @@ mod place;
 mod position;
 mod sincos;
 mod site;
-mod zero;
 
 pub use catalogue::*;
 pub use position::Position;
