@@ -1,0 +1,79 @@
+//! Everything that lies under one path.
+
+use crate::error::Error;
+use crate::left_out::LeftOut;
+use crate::picture_set::PictureSet;
+
+/// Seed of the order in which pictures are held out.
+const HELD_OUT_SEED: u64 = 0;
+
+/// What to do with a picture that cannot be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnBad {
+    /// Refuse the set, naming file and reason.
+    #[default]
+    Stop,
+    /// Leave the picture out and count it.
+    Skip,
+}
+
+/// Pictures to learn from, pictures held out, and the names of their classes.
+#[derive(Debug, Clone)]
+pub struct Sets {
+    /// To learn from.
+    pub train: PictureSet,
+    /// Held out; none if the path does not say which.
+    pub test: Option<PictureSet>,
+    /// Names of the classes, in the order of their labels.
+    pub classes: Vec<String>,
+    /// Files that are no pictures of the set.
+    pub left_out: LeftOut,
+}
+
+impl Sets {
+    /// Decodes every picture once, on all cores and without keeping any, so that what cannot be used is known before
+    /// training. `side` is the size in pixels that will be wanted.
+    ///
+    /// # Errors
+    ///
+    /// With [`OnBad::Stop`], the first picture that cannot be used.
+    pub fn checked(mut self, side: u32, on_bad: OnBad) -> Result<Self, Error> {
+        for set in [Some(&mut self.train), self.test.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            let faults = set.faults(side);
+            if let (OnBad::Stop, Some((index, why))) = (on_bad, faults.first()) {
+                return Err(Error::Picture {
+                    picture: set.name(*index),
+                    why: why.clone(),
+                });
+            }
+            let left_out = set.without(&faults);
+            self.left_out.merge(left_out);
+        }
+        Ok(self)
+    }
+
+    /// Training pictures and held-out ones: those that the path says, or a fifth of the pictures, drawn once and for
+    /// all.
+    pub fn held_out(self) -> (PictureSet, PictureSet) {
+        match self.test {
+            Some(test) => (self.train, test),
+            None => {
+                let fifth = self.train.len() / 5;
+                self.train.shuffled(HELD_OUT_SEED).split_last(fifth)
+            }
+        }
+    }
+
+    /// How many pictures and classes, and what was left out, in one line.
+    pub fn summary(&self) -> String {
+        let count = self.train.len() + self.test.as_ref().map_or(0, PictureSet::len);
+        let found = format!("{count} pictures of {} classes", self.classes.len());
+        if self.left_out.count() == 0 {
+            return found;
+        }
+        format!("{found}; left out: {}", self.left_out)
+    }
+}
