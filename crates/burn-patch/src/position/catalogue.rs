@@ -41,6 +41,8 @@ catalogue! {
         "a trained vector per grid cell (ViT)";
     "sincos" => sincos: SinCos(SinCosPositionConfig, SinCosPosition),
         "fixed sines and cosines of row and column (MAE, SimpleViT, timm)";
+    "sincos-3d" => sincos_3d: SinCos3d(SinCos3dPositionConfig, SinCos3dPosition),
+        "fixed sines and cosines of frame, row and column (V-JEPA, VideoMAE)";
     "rotary-axial" => rotary_axial: AxialRotary(AxialRotaryPositionConfig, AxialRotaryPosition),
         "queries and keys turned by row and column (EVA-02, RoPE-ViT)";
     "rotary-mixed" => rotary_mixed: MixedRotary(MixedRotaryPositionConfig, MixedRotaryPosition),

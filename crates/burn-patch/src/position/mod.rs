@@ -12,6 +12,7 @@ mod rotary_axial;
 mod rotary_dinov3;
 mod rotary_mixed;
 mod sincos;
+mod sincos_3d;
 mod site;
 
 pub use catalogue::*;
@@ -19,4 +20,5 @@ pub use position::Position;
 pub use rotary_axial::{AxialBands, AxisOrder};
 pub use rotary_dinov3::{CoordinateNorm, Periods};
 pub use sincos::{SinCosDialect, sincos_table};
+pub use sincos_3d::SinCos3dDialect;
 pub use site::Site;
