@@ -41,6 +41,16 @@ catalogue! {
         "a trained vector per grid cell (ViT)";
     "sincos" => sincos: SinCos(SinCosPositionConfig, SinCosPosition),
         "fixed sines and cosines of row and column (MAE, SimpleViT, timm)";
+    "sincos-3d" => sincos_3d: SinCos3d(SinCos3dPositionConfig, SinCos3dPosition),
+        "fixed sines and cosines of frame, row and column (V-JEPA, VideoMAE)";
+    "rotary-axial" => rotary_axial: AxialRotary(AxialRotaryPositionConfig, AxialRotaryPosition),
+        "queries and keys turned by row and column (EVA-02, RoPE-ViT)";
+    "rotary-mixed" => rotary_mixed: MixedRotary(MixedRotaryPositionConfig, MixedRotaryPosition),
+        "queries and keys turned at trained rates, another for each head and block (RoPE-ViT)";
+    "rotary-dinov3" => rotary_dinov3: DinoV3Rotary(DinoV3RotaryPositionConfig, DinoV3RotaryPosition),
+        "queries and keys turned by places between −1 and 1 (DINOv3)";
+    "m-rope" => m_rope: MRope(MRopePositionConfig, MRopePosition),
+        "queries and keys turned by frame, row and column in turns (Qwen-VL)";
 }
 
 impl Default for AnyPositionConfig {
