@@ -84,7 +84,7 @@ impl Placed {
                 None => part(index),
             };
             let options = AttentionOptions::new(HEADS)
-                .with_bias(attend.bias.clone())
+                .with_bias(attend.score_bias(HEADS, || part(0)))
                 .with_key_bias(attend.key_bias.clone())
                 .with_reach(tokens.reach_with_prefix());
             let qkv = Tensor::cat(vec![turned(0), turned(1), part(2)], 2);

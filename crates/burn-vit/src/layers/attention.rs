@@ -54,8 +54,9 @@ pub struct AttentionConfig {
 ///
 /// # Equation
 ///
-/// `softmax(Q·Kᵀ/√(dim/heads) + bias)·V`, heads side by side, then `proj`. Bias and rotation of queries and keys come
-/// from [`Attend`]; norms of queries and keys, where there are any, come before the rotation.
+/// `softmax(Q·Kᵀ/√(dim/heads) + bias)·V`, heads side by side, then `proj`. Biases and rotation of queries and keys come
+/// from [`Attend`]; norms of queries and keys, where there are any, come before the rotation, and biases that the query
+/// decides are made of it before it is turned or scaled.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -149,22 +150,21 @@ impl Attention {
         prefix: usize,
     ) -> (Tensor<3>, Seen) {
         let qkv = self.normed(self.projected(tokens));
+        let bias = self.bias(&qkv, attend, &reach);
         let keys = (sees == Sees::Keys).then(|| self.keys(&qkv, prefix));
         let qkv = match &attend.rotation {
             None => qkv,
             Some(rotation) => self.rotated(qkv, rotation),
         };
-        let seen = match (sees, keys) {
-            (Sees::Keys, Some(keys)) => Seen::Keys(keys),
-            (Sees::ClassScores, _) => {
-                Seen::ClassScores(self.class_scores(&qkv, attend, &reach, prefix))
-            }
-            _ => Seen::Tokens,
-        };
         let options = AttentionOptions::new(self.heads)
-            .with_bias(attend.bias.clone())
+            .with_bias(bias)
             .with_key_bias(attend.key_bias.clone())
             .with_reach(reach);
+        let seen = match (sees, keys) {
+            (Sees::Keys, Some(keys)) => Seen::Keys(keys),
+            (Sees::ClassScores, _) => Seen::ClassScores(self.class_scores(&qkv, &options, prefix)),
+            _ => Seen::Tokens,
+        };
         let context = attention(Qkv::Fused(qkv), options);
         (apply(&self.proj, context), seen)
     }
@@ -193,6 +193,19 @@ impl Attention {
         Tensor::cat(vec![by_head(query, 0), by_head(key, 1), part(&qkv, 2)], 2)
     }
 
+    /// What is added to the scores of single queries and keys. Padding asks nothing, whatever it holds.
+    fn bias(&self, qkv: &Tensor<3>, attend: &Attend, reach: &Reach) -> Option<Tensor<4>> {
+        attend.score_bias(self.heads, || {
+            let query = part(qkv, 0);
+            let Some(valid) = reach.valid() else {
+                return query;
+            };
+            let padding = valid.bool_not().unsqueeze_dim::<3>(2);
+            let padding = padding.expand(query.dims());
+            query.mask_fill(padding, 0.0)
+        })
+    }
+
     /// Query and key turned. They stay fused, so that padding, which asks nothing then, keeps what it holds to itself.
     fn rotated(&self, qkv: Tensor<3>, rotation: &Rotation) -> Tensor<3> {
         let [query, key] = [0, 1].map(|index| rotation.apply(part(&qkv, index), self.heads));
@@ -217,8 +230,7 @@ impl Attention {
     fn class_scores(
         &self,
         qkv: &Tensor<3>,
-        attend: &Attend,
-        reach: &Reach,
+        options: &AttentionOptions,
         prefix: usize,
     ) -> Tensor<2> {
         let [batch, count, _] = qkv.dims();
@@ -227,14 +239,14 @@ impl Attention {
         let width = query.dims()[3];
         let scores = query.slice_dim(2, 0..1).matmul(keys.transpose());
         let mut scores = scores * (width as f64).powf(-0.5);
-        if let Some(bias) = &attend.bias {
+        if let Some(bias) = &options.bias {
             scores = scores + bias.clone().slice_dim(2, 0..1).cast(precise);
         }
-        if let Some(bias) = &attend.key_bias {
+        if let Some(bias) = &options.key_bias {
             let [images, _] = bias.dims();
             scores = scores + bias.clone().cast(precise).reshape([images, 1, 1, count]);
         }
-        if let Some(valid) = reach.valid() {
+        if let Some(valid) = options.reach.valid() {
             let hidden = valid.bool_not().reshape([batch, 1, 1, count]);
             scores = scores.mask_fill(
                 hidden.expand([batch, self.heads, 1, count]),
@@ -335,6 +347,7 @@ mod tests {
             }),
             bias: Some(Tensor::zeros([1, 2, 3, 3], &device)),
             key_bias: Some(Tensor::zeros([1, 3], &device)),
+            ..Attend::default()
         };
         let got = attention.forward(tokens.clone(), &attend, Reach::All);
         let want = attention.forward(tokens, &Attend::default(), Reach::All);
