@@ -62,6 +62,9 @@ pub struct EncoderConfig {
     /// Whether there is a norm before the first block, behind positions (CLIP).
     #[serde(default)]
     pub pre_norm: bool,
+    /// Positions within attention, besides [`position`](Self::position): EVA-02 has a table and rotation.
+    #[serde(default)]
+    pub position_within: Option<AnyPositionConfig>,
 }
 
 fn mlp_ratio() -> f64 {
@@ -100,6 +103,7 @@ impl EncoderConfig {
             qkv_bias: QkvBias::default(),
             qk_norm: false,
             pre_norm: false,
+            position_within: None,
         }
     }
 
@@ -131,6 +135,10 @@ impl EncoderConfig {
         let encoder = Encoder {
             norm_pre: self.pre_norm.then(layer_norm),
             position: self.position.try_init(&site, device)?,
+            position_within: match &self.position_within {
+                Some(within) => Some(within.try_init(&site, device)?),
+                None => None,
+            },
             blocks: (0..self.depth)
                 .map(|index| self.block(index, dim).try_init(device))
                 .collect::<Result<_, _>>()?,
@@ -200,6 +208,8 @@ setters!(EncoderConfig {
     with_qk_norm: qk_norm, bool;
     /// Whether there is a norm before the first block.
     with_pre_norm: pre_norm, bool;
+    /// Positions within attention, besides the others.
+    with_position_within: position_within, Option<AnyPositionConfig>;
 });
 
 #[cfg(test)]
