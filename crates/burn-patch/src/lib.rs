@@ -23,8 +23,10 @@ pub mod embed;
 pub mod grid;
 pub mod layers;
 pub mod ops;
+pub mod pack;
 pub mod position;
 pub mod reduce;
+pub mod resample;
 pub mod tokens;
 
 mod error;

@@ -20,6 +20,11 @@ pub enum Error {
     /// A class token is pooled but there is none.
     #[error("pooling by class token needs one; expected a prefix with a class token, got none")]
     NoClassToken,
+    /// A distilled head without a distillation token behind a pooled class token.
+    #[error(
+        "a distilled head needs a distillation token and pooling by class token; expected both in the config"
+    )]
+    NoDistillationToken,
     /// A patch of one value has no variance to normalise by.
     #[error("normalised targets need at least 2 values per patch, got 1; use Target::Pixels")]
     SingleValue,
@@ -71,6 +76,14 @@ pub enum Error {
     ReduceSees {
         /// What it sees.
         sees: Sees,
+    },
+    /// Reducers where images share rows: they would choose among the tokens of several, or mix them.
+    #[error(
+        "a pack takes no reducers, got {got}; expected none, or images in a padded batch (`forward_padded`)"
+    )]
+    PackedReducers {
+        /// How many there are.
+        got: usize,
     },
     /// A reducer that gives tokens of another width than the blocks'.
     #[error("expected a reducer that gives tokens of width {expected}, got {got}")]

@@ -1,11 +1,13 @@
 //! Parity with other libraries: golden values (`golden/NAME.safetensors`, checked in `NAME.rs`) and checkpoints.
 
 mod adaptive;
+mod bias;
 mod checkpoints;
 mod foundation;
 mod hierarchy;
 mod motion;
 mod reduce;
+mod rotary;
 mod spectral;
 mod stems;
 

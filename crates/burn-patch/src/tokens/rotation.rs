@@ -1,11 +1,12 @@
 //! Rotary positions: queries and keys turned by angles.
 
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
 use crate::ops::at_least_single;
 
 /// Which values of a head are turned together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum RotationPairs {
     /// Value `i` with value `i + width/2` (LLaMA in transformers, DINOv3).
     #[default]

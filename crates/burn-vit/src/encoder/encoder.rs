@@ -8,8 +8,10 @@ use burn_patch::tokens::{Attend, Layout, Restore};
 use burn_patch::{Noise, Tokens};
 
 use crate::Error;
+use crate::encoder::count::Count;
 use crate::encoder::drop_rate::drop_rate;
 use crate::encoder::encoder_layout::{EncoderInput, EncoderLayout};
+use crate::encoder::join::join;
 use crate::encoder::way::Way;
 use crate::layers::{Block, Inner};
 use crate::reduce_at::Stage;
@@ -57,6 +59,10 @@ pub struct Encoded {
 pub struct Encoder {
     /// Positions.
     pub position: AnyPosition,
+    /// Positions within attention, besides those.
+    pub position_within: Option<AnyPosition>,
+    /// Before the blocks, behind positions.
+    pub norm_pre: Option<LayerNorm>,
     /// The blocks.
     pub blocks: Vec<Block>,
     /// What reduces the patch tokens.
@@ -74,14 +80,19 @@ impl Encoder {
     ///
     /// If positions cannot place them or a reducer cannot take them.
     pub fn layout(&self, input: &EncoderInput) -> Result<EncoderLayout, Error> {
-        let (mut tokens, mut places) = (input.tokens, input.places);
-        self.position
-            .check(&Layout::Same(input.grid), places, input.prefix)?;
+        let (mut count, mut places) = (input.count(), input.places);
+        for position in self.positions() {
+            position.check(&Layout::Same(input.grid), places, input.prefix)?;
+        }
         let mut attended = Vec::with_capacity(self.blocks.len());
         for block in 0..self.blocks.len() {
+            if self.position.adds(block) {
+                let layout = Layout::Same(input.grid);
+                self.position.check(&layout, places, input.prefix)?;
+            }
             for stage in [Stage::BeforeBlock(block), Stage::AfterAttention(block)] {
                 if let Stage::AfterAttention(_) = stage {
-                    attended.push(tokens);
+                    attended.push(count.tokens);
                 }
                 for reduce in self.at(stage) {
                     if reduce.sees() == Sees::ClassScores && input.prefix == 0 {
@@ -94,14 +105,14 @@ impl Encoder {
                             got: width,
                         });
                     }
-                    tokens = reduce.output(tokens, block)?;
+                    count = count.reduced(reduce, block)?;
                     places = reduce.places(places)?;
                 }
             }
         }
         Ok(EncoderLayout {
             attended,
-            tokens,
+            tokens: count.tokens,
             places,
         })
     }
@@ -111,19 +122,25 @@ impl Encoder {
     /// # Errors
     ///
     /// If a reducer cannot take that many.
-    pub fn noise(&self, batch: usize, mut tokens: usize) -> Result<usize, Error> {
+    pub fn noise(&self, batch: usize, tokens: usize) -> Result<usize, Error> {
+        self.noise_from(batch, Count { tokens, grid: None })
+    }
+
+    /// As [`noise`](Self::noise), for what is known of tokens.
+    pub(crate) fn noise_from(&self, batch: usize, mut count: Count) -> Result<usize, Error> {
         let (mut noise, mut changed) = (0, true);
         for block in 0..self.blocks.len() {
             for stage in [Stage::BeforeBlock(block), Stage::AfterAttention(block)] {
                 if stage == Stage::AfterAttention(block) {
-                    if changed || self.position.per_block() {
-                        noise += self.position.noise(batch, tokens);
+                    if changed || self.per_block() {
+                        let values = |position: &AnyPosition| position.noise(batch, count.tokens);
+                        noise += self.positions().map(values).sum::<usize>();
                     }
                     changed = false;
                 }
                 for reduce in self.at(stage) {
-                    noise += reduce.noise(batch, tokens);
-                    tokens = reduce.output(tokens, block)?;
+                    noise += reduce.noise(batch, count.tokens);
+                    count = count.reduced(reduce, block)?;
                     changed = true;
                 }
             }
@@ -139,26 +156,42 @@ impl Encoder {
     /// `taps` names.
     #[track_caller]
     pub fn forward(&self, tokens: Tokens, taps: &[usize], noise: &mut Noise<'_>) -> Encoded {
+        self.forward_placed(self.position.add(tokens, 0), taps, noise)
+    }
+
+    /// As [`forward`](Self::forward), for tokens that have what positions add before the first block: those of a
+    /// [pack](burn_patch::pack), where it was added to each image.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    #[track_caller]
+    pub fn forward_placed(&self, tokens: Tokens, taps: &[usize], noise: &mut Noise<'_>) -> Encoded {
         let blocks = self.blocks.len();
         assert!(
             taps.iter().all(|tap| *tap < blocks),
             "taps: expected some of {blocks} blocks, counted from 0, got {taps:?}"
         );
         let mut run = Run {
-            tokens,
+            tokens: match &self.norm_pre {
+                Some(norm) => tokens.map(|embeddings| norm.forward(embeddings)),
+                None => tokens,
+            },
             attend: None,
             way: Way::Unchanged,
         };
         let mut tapped = Vec::with_capacity(taps.len());
         for (index, block) in self.blocks.iter().enumerate() {
-            run.tokens = self.position.add(run.tokens, index);
+            if index > 0 {
+                run.tokens = self.position.add(run.tokens, index);
+            }
             for reduce in self.at(Stage::BeforeBlock(index)) {
                 let reduced = reduce.reduce(run.tokens.clone(), Seen::Tokens, index, noise);
                 run.take(reduced);
             }
             let attend = match run.attend.take() {
-                Some(attend) if !self.position.per_block() => attend,
-                _ => self.position.attend(&run.tokens, index, noise),
+                Some(attend) if !self.per_block() => attend,
+                _ => self.attend(&run.tokens, index, noise),
             };
             let reduce = self.at(Stage::AfterAttention(index)).next();
             let inner = reduce.map(|reduce| Inner {
@@ -184,6 +217,24 @@ impl Encoder {
             restore: run.way.into_restore(),
             taps: tapped,
         }
+    }
+
+    /// What attention in block `index` must know of the places.
+    fn attend(&self, tokens: &Tokens, index: usize, noise: &mut Noise<'_>) -> Attend {
+        let attend = self.position.attend(tokens, index, noise);
+        match &self.position_within {
+            Some(within) => join(attend, within.attend(tokens, index, noise)),
+            None => attend,
+        }
+    }
+
+    /// The position encodings.
+    fn positions(&self) -> impl Iterator<Item = &AnyPosition> {
+        [&self.position].into_iter().chain(&self.position_within)
+    }
+
+    fn per_block(&self) -> bool {
+        self.positions().any(Position::per_block)
     }
 
     /// The reducers at a stage.

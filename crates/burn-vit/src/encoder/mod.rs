@@ -1,9 +1,11 @@
 //! The transformer encoder: configuration, sizes, and running it.
 
+mod count;
 mod drop_rate;
 mod encoder;
 mod encoder_config;
 mod encoder_layout;
+mod join;
 mod way;
 
 pub use encoder::{Encoded, Encoder};
