@@ -2,6 +2,7 @@
 
 mod add;
 mod alibi;
+mod block_windows;
 mod catalogue;
 mod decomposed;
 mod learnable_fourier;
@@ -18,6 +19,7 @@ mod relative_bias;
 mod sincos;
 mod site;
 
+pub use block_windows::BlockWindows;
 pub use catalogue::*;
 pub use log_cpb::log_offsets;
 pub use position::Position;

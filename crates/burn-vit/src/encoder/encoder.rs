@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn_patch::layers::LayerNorm;
-use burn_patch::position::{AnyPosition, Position};
+use burn_patch::position::{AnyPosition, BlockWindows, Position};
 use burn_patch::reduce::{AnyReduce, Reduce, Reduced, Seen, Sees};
 use burn_patch::tokens::{Attend, Layout, Restore};
 use burn_patch::{Noise, Tokens};
@@ -65,6 +65,8 @@ pub struct Encoder {
     pub norm: Option<LayerNorm>,
     #[module(skip)]
     pub(crate) stages: Vec<Stage>,
+    #[module(skip)]
+    pub(crate) windows: Option<BlockWindows>,
 }
 
 impl Encoder {
@@ -85,6 +87,7 @@ impl Encoder {
             }
             for stage in [Stage::BeforeBlock(block), Stage::AfterAttention(block)] {
                 if let Stage::AfterAttention(_) = stage {
+                    self.check_windows(block, input, places)?;
                     attended.push(tokens);
                 }
                 for reduce in self.at(stage) {
@@ -120,7 +123,7 @@ impl Encoder {
         for block in 0..self.blocks.len() {
             for stage in [Stage::BeforeBlock(block), Stage::AfterAttention(block)] {
                 if stage == Stage::AfterAttention(block) {
-                    if changed || self.position.per_block() {
+                    if changed || self.asks(block) {
                         noise += self.position.noise(batch, tokens);
                     }
                     changed = false;
@@ -161,8 +164,8 @@ impl Encoder {
                 run.take(reduced);
             }
             let attend = match run.attend.take() {
-                Some(attend) if !self.position.per_block() => attend,
-                _ => self.position.attend(&run.tokens, index, noise),
+                Some(attend) if !self.asks(index) => attend,
+                _ => self.attend(&run.tokens, index, noise),
             };
             let reduce = self.at(Stage::AfterAttention(index)).next();
             let inner = reduce.map(|reduce| Inner {
@@ -191,7 +194,7 @@ impl Encoder {
     }
 
     /// The reducers at a stage.
-    fn at(&self, stage: Stage) -> impl Iterator<Item = &AnyReduce> {
+    pub(crate) fn at(&self, stage: Stage) -> impl Iterator<Item = &AnyReduce> {
         let reducers = self.reducers.iter().zip(&self.stages);
         reducers
             .filter(move |(_, at)| **at == stage)

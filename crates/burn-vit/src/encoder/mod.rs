@@ -5,6 +5,7 @@ mod encoder;
 mod encoder_config;
 mod encoder_layout;
 mod way;
+mod windows;
 
 pub use encoder::{Encoded, Encoder};
 pub(crate) use encoder_config::EPSILON;
