@@ -33,7 +33,7 @@ from timm.layers.pos_embed_rel import (
 from timm.models.mvitv2 import cal_rel_pos_type
 from timm.models.twins import PosConv
 from transformers import SamVisionConfig, VitDetConfig
-from transformers.models.sam.modeling_sam import SamVisionAttention
+from transformers.models.sam.modeling_sam import SamVisionAttention, SamVisionLayer
 from transformers.models.vitdet.modeling_vitdet import VitDetAttention
 
 from reference import det, fill, main
@@ -107,6 +107,15 @@ def decomposed():
     config._attn_implementation = "eager"
     attention = set_attention(SamVisionAttention(config, 0), 3, 3)
     out["sam_attention_3x3"] = attention(det((2, 3, 3, DIM), 9))[0].flatten(1, 2)
+    # A block of SAM in windows of 2x2 over 3x5 cells, which are padded to 4x6.
+    layer = SamVisionLayer(config, 2).eval()
+    set_attention(layer.attn, 2, 2)
+    set_linear(layer.mlp.lin1, 21)
+    set_linear(layer.mlp.lin2, 23)
+    for norm, seed in ((layer.layer_norm1, 25), (layer.layer_norm2, 27)):
+        norm.weight.data.copy_(det((DIM,), seed))
+        norm.bias.data.copy_(det((DIM,), seed + 1))
+    out["sam_layer_windows"] = layer(det((2, 3, 5, DIM), 10)).flatten(1, 2)
     # MViTv2 adds nothing for the class token.
     query = det((2, 1 + 6, DIM), 11).reshape(2, 7, HEADS, DIM // HEADS).transpose(1, 2)
     tables = [det((2 * side - 1, DIM // HEADS), 12 + k) for k, side in enumerate((2, 3))]

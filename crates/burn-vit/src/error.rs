@@ -85,6 +85,14 @@ pub enum Error {
         /// How many there are.
         got: usize,
     },
+    /// Tokens that do not lie in windows.
+    #[error("blocks that attend within windows need {expected}, got {got}")]
+    Windows {
+        /// What they need.
+        expected: &'static str,
+        /// What they were given.
+        got: String,
+    },
     /// A reducer that gives tokens of another width than the blocks'.
     #[error("expected a reducer that gives tokens of width {expected}, got {got}")]
     ReducedWidth {

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use burn_patch::Noise;
 use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
-use burn_patch::position::{AnyPositionConfig, SinCosPositionConfig};
+use burn_patch::position::{AnyPositionConfig, BlockWindows, SinCosPositionConfig};
 use burn_patch::reduce::AnyReduceConfig;
 use burn_vit::{
     EncoderConfig, HeadConfig, MaeConfig, Pooling, PrefixConfig, ReconstructedPatches, ReduceAt,
@@ -15,7 +15,7 @@ use crate::det::det;
 use crate::subject::Subject;
 
 pub(super) fn subjects() -> Vec<Subject> {
-    vec![vit(), mae(), reducing_vit(), windows_mae()]
+    vec![vit(), windowed_vit(), mae(), reducing_vit(), windows_mae()]
 }
 
 fn encoder() -> EncoderConfig {
@@ -39,6 +39,28 @@ fn vit() -> Subject {
             .forward_features(images.clone(), Noise::None)
             .into_embeddings();
         vec![tokens, vit.forward(images).unsqueeze_dim(1)]
+    })
+}
+
+/// A block within windows, which the grid of 2×6 cells does not fill, and one over the whole grid.
+fn windowed_vit() -> Subject {
+    let init = |device: &Device| {
+        let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+        let position = AnyPositionConfig::by_name("decomposed").expect("a name of the catalogue");
+        let windows = BlockWindows {
+            size: [2, 4],
+            global_every: 2,
+        };
+        let encoder = encoder()
+            .with_position(position)
+            .with_windows(Some(windows));
+        VitConfig::new(SIZE, encoder)
+            .with_prefix(PrefixConfig::none())
+            .with_head(HeadConfig::classes(5).with_pooling(Pooling::Mean))
+            .init(embed, device)
+    };
+    Subject::new("Vit of windows", init, |vit, device, dtype| {
+        vec![vit.forward(images(device, dtype)).unsqueeze_dim(1)]
     })
 }
 

@@ -5,15 +5,16 @@ use burn::nn::Linear;
 use burn::tensor::{DType, Device, Tensor};
 use burn_patch::grid::Window;
 use burn_patch::position::{
-    AlibiPositionConfig, BiasResize, DecomposedPosition, DecomposedPositionConfig,
-    LearnableFourierPositionConfig, LogCpbPositionConfig, PegPositionConfig,
-    PolynomialPositionConfig, Position, RelativeBiasPosition, RelativeBiasPositionConfig, Site,
-    log_offsets,
+    AlibiPositionConfig, AnyPosition, BiasResize, BlockWindows, DecomposedPosition,
+    DecomposedPositionConfig, LearnableFourierPositionConfig, LogCpbPositionConfig,
+    PegPositionConfig, PolynomialPositionConfig, Position, RelativeBiasPosition,
+    RelativeBiasPositionConfig, Site, log_offsets,
 };
-use burn_patch::tokens::{Attend, Reach};
+use burn_patch::tokens::{Attend, PlaceKind, Reach};
 use burn_patch::{Noise, Tokens};
 use burn_patch_tests::{det_tensor, fill};
 use burn_vit::layers::{Attention, AttentionConfig};
+use burn_vit::{EncoderConfig, EncoderInput};
 
 use crate::parity::{assert_golden, golden};
 
@@ -182,6 +183,41 @@ fn decomposed_relative_positions_as_vit_det_and_sam_in_transformers() {
             let got = attention.forward(tokens.into_embeddings(), &attend, Reach::All);
             assert_golden(name, got, golden.take(name));
         }
+    });
+}
+
+#[test]
+fn a_block_that_attends_within_windows_as_sam_in_transformers() {
+    golden(FILE, |backend, golden| {
+        let device = &backend.device;
+        let tokens = on_grid(det([2, 15, DIM], 10, device), [3, 5], 0);
+        let windows = BlockWindows {
+            size: [2, 2],
+            global_every: 0,
+        };
+        let config = EncoderConfig::new(1, HEADS)
+            .with_mlp_ratio(2.0)
+            .with_windows(Some(windows));
+        let input = EncoderInput {
+            grid: *tokens.grid(),
+            places: PlaceKind::Cells,
+            tokens: 15,
+            prefix: 0,
+            dim: DIM,
+        };
+        let mut encoder = config.try_init(&input, false, device).unwrap();
+        encoder.position = AnyPosition::Decomposed(decomposed([2, 2], 5, device));
+        let block = &mut encoder.blocks[0];
+        block.attn = attention(device);
+        set_linear(&mut block.mlp.fc1, 21, device);
+        set_linear(&mut block.mlp.fc2, 23, device);
+        for (norm, seed) in [(&mut block.norm1, 25), (&mut block.norm2, 27)] {
+            norm.gamma = Param::from_tensor(det([DIM], seed, device));
+            norm.beta = Some(Param::from_tensor(det([DIM], seed + 1, device)));
+        }
+        let encoded = encoder.forward(tokens, &[], &mut Noise::None);
+        let got = encoded.tokens.into_embeddings();
+        assert_golden("sam_layer_windows", got, golden.take("sam_layer_windows"));
     });
 }
 

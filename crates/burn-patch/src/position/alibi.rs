@@ -8,7 +8,7 @@ use crate::grid::nonzero;
 use crate::or_panic::OrPanic;
 use crate::position::offsets::offsets;
 use crate::position::position::Position;
-use crate::position::refusals::{one_frame, refuse};
+use crate::position::refusals::{one_frame, still};
 use crate::position::site::Site;
 use crate::tokens::{Attend, Layout, PlaceKind, Units, bias_behind_prefix};
 use crate::{Error, Noise, Tokens};
@@ -62,9 +62,7 @@ impl AlibiPositionConfig {
     /// [`Error::Zero`] for no heads, [`Error::Place`] for a clip.
     pub fn try_init(&self, site: &Site, _: &Device) -> Result<AlibiPosition, Error> {
         nonzero("heads", &[site.heads])?;
-        if site.grid[0] > 1 {
-            refuse(WHAT, "one frame", format!("{} frames", site.grid[0]))?;
-        }
+        still(WHAT, site)?;
         Ok(AlibiPosition {
             slopes: slopes(site.heads),
         })

@@ -9,7 +9,7 @@ use crate::grid::nonzero;
 use crate::or_panic::OrPanic;
 use crate::position::offsets::offsets;
 use crate::position::position::Position;
-use crate::position::refusals::{one_grid, refuse};
+use crate::position::refusals::{one_grid, still};
 use crate::position::relative_bias::offset_table::span;
 use crate::position::site::Site;
 use crate::resample::{Align, Filter, ResizeMatrix};
@@ -65,9 +65,10 @@ pub struct DecomposedPositionConfig {
 /// ```
 #[derive(Module, Debug)]
 pub struct DecomposedPosition {
-    /// Each block's vectors by rows between query and key, `[2·rows − 1, dim/heads]`.
+    /// Each block's vectors by rows between query and key, `[2·rows − 1, dim/heads]`; where a block attends within windows,
+    /// the rows are those of a window.
     pub rel_pos_h: Vec<Param<Tensor<2>>>,
-    /// Each block's vectors by columns between them, `[2·cols − 1, dim/heads]`.
+    /// Each block's vectors by columns between them, `[2·cols − 1, dim/heads]`, likewise.
     pub rel_pos_w: Vec<Param<Tensor<2>>>,
 }
 
@@ -79,12 +80,8 @@ impl DecomposedPositionConfig {
     /// [`Error::Zero`] for an empty grid, no width, no heads or no blocks, [`Error::Indivisible`] if the heads do not
     /// divide the width, [`Error::Place`] for a clip.
     pub fn try_init(&self, site: &Site, device: &Device) -> Result<DecomposedPosition, Error> {
-        let [frames, rows, cols] = site.grid;
-        nonzero("grid", &site.grid)?;
         nonzero("dim, heads and blocks", &[site.dim, site.heads, site.depth])?;
-        if frames > 1 {
-            refuse(WHAT, "one frame", format!("{frames} frames"))?;
-        }
+        still(WHAT, site)?;
         if !site.dim.is_multiple_of(site.heads) {
             return Err(Error::Indivisible {
                 what: "heads of decomposed relative positions",
@@ -92,14 +89,16 @@ impl DecomposedPositionConfig {
                 got: site.dim,
             });
         }
-        let tables = |cells| {
-            let shape = [span(cells), site.dim / site.heads];
-            let table = |_| self.initializer.init(shape, device);
+        let tables = |axis: usize| {
+            let table = |block| {
+                let shape = [span(site.attended(block)[axis]), site.dim / site.heads];
+                self.initializer.init(shape, device)
+            };
             (0..site.depth).map(table).collect()
         };
         Ok(DecomposedPosition {
-            rel_pos_h: tables(rows),
-            rel_pos_w: tables(cols),
+            rel_pos_h: tables(0),
+            rel_pos_w: tables(1),
         })
     }
 

@@ -11,7 +11,7 @@ use crate::ops::at_least_single;
 use crate::or_panic::OrPanic;
 use crate::position::add::add;
 use crate::position::position::Position;
-use crate::position::refusals::{one_frame, refuse};
+use crate::position::refusals::{one_frame, still};
 use crate::position::site::Site;
 use crate::tokens::{Layout, PlaceKind, Units};
 use crate::{Error, Tokens};
@@ -98,9 +98,7 @@ impl LearnableFourierPositionConfig {
                 got: self.gamma,
             });
         }
-        if site.grid[0] > 1 {
-            refuse(WHAT, "one frame", format!("{} frames", site.grid[0]))?;
-        }
+        still(WHAT, site)?;
         let frequencies = Initializer::Normal {
             mean: 0.0,
             std: self.gamma.recip(),

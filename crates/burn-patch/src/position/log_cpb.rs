@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Initializer, Linear};
-use burn::tensor::activation::{relu, sigmoid};
+use burn::tensor::activation::{relu, tanh};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::grid::nonzero;
@@ -11,7 +11,7 @@ use crate::layers::{NORMAL, apply, linear};
 use crate::or_panic::OrPanic;
 use crate::position::offsets::offsets;
 use crate::position::position::Position;
-use crate::position::refusals::{one_frame, one_grid, refuse};
+use crate::position::refusals::{one_frame, one_grid, still};
 use crate::position::relative_bias::offset_table::{entries, read_offsets, span};
 use crate::position::site::Site;
 use crate::tokens::{Attend, Layout, PlaceKind, Units, bias_behind_prefix};
@@ -19,7 +19,7 @@ use crate::{Error, Noise, Tokens};
 
 const WHAT: &str = "this continuous relative bias";
 
-/// What the sigmoid is multiplied by.
+/// What the logistic function is multiplied by.
 const GAIN: f64 = 16.0;
 
 /// What the largest offset of a window is made before its logarithm.
@@ -55,7 +55,7 @@ pub struct LogCpbPositionConfig {
 ///
 /// # Departures
 ///
-/// The window is the grid. Attention itself is that of the block: Swin v2's is the cosine attention. For tokens off
+/// The window is the grid, or that of the blocks that attend within [windows](crate::tokens::Windows). Attention itself is that of the block: Swin v2's is the cosine attention. For tokens off
 /// the grid the perceptron runs for every pair of tokens, which takes `tokens²·hidden` numbers per image.
 ///
 /// ```
@@ -91,15 +91,12 @@ impl LogCpbPositionConfig {
     ///
     /// [`Error::Zero`] for no heads, no blocks, no width, or an empty pre-training window; [`Error::Place`] for a clip.
     pub fn try_init(&self, site: &Site, device: &Device) -> Result<LogCpbPosition, Error> {
-        nonzero("grid", &site.grid)?;
         nonzero("heads and blocks", &[site.heads, site.depth])?;
         nonzero("hidden", &[self.hidden])?;
         if let Some(window) = &self.pretrained_window {
             nonzero("pretrained window", window)?;
         }
-        if site.grid[0] > 1 {
-            refuse(WHAT, "one frame", format!("{} frames", site.grid[0]))?;
-        }
+        still(WHAT, site)?;
         let layers = |shape, bias: Option<Initializer>| {
             let layer = |_| linear(shape, self.initializer.clone(), bias.clone(), device);
             (0..site.depth).map(layer).collect()
@@ -187,7 +184,9 @@ impl LogCpbPosition {
     fn bias<const D: usize>(&self, offsets: Tensor<D>, block: usize) -> Tensor<D> {
         let (fc1, fc2) = (&self.fc1[block], &self.fc2[block]);
         let offsets = offsets.cast(fc1.weight.val().dtype());
-        sigmoid(apply(fc2, relu(apply(fc1, offsets)))) * GAIN
+        let scores = apply(fc2, relu(apply(fc1, offsets)));
+        // The logistic function by the hyperbolic tangent: Burn 0.22.1 computes its own in `f32` whatever the type.
+        (tanh(scores * 0.5) + 1.0) * (GAIN / 2.0)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod add;
 mod alibi;
+mod block_windows;
 mod catalogue;
 mod decomposed;
 mod learnable_fourier;
@@ -24,6 +25,7 @@ mod sincos;
 mod sincos_3d;
 mod site;
 
+pub use block_windows::BlockWindows;
 pub use catalogue::*;
 pub use log_cpb::log_offsets;
 pub use position::Position;

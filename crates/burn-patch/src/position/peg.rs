@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use crate::grid::nonzero;
 use crate::or_panic::OrPanic;
 use crate::position::position::Position;
-use crate::position::refusals::{one_grid, refuse};
+use crate::position::refusals::{one_grid, refuse, still};
 use crate::position::site::Site;
 use crate::tokens::{Layout, PlaceKind};
 use crate::{Error, Tokens};
@@ -74,9 +74,7 @@ impl PegPositionConfig {
     /// clip.
     pub fn try_init(&self, site: &Site, device: &Device) -> Result<PegPosition, Error> {
         nonzero("dim and blocks", &[site.dim, site.depth])?;
-        if site.grid[0] > 1 {
-            refuse(WHAT, "one frame", format!("{} frames", site.grid[0]))?;
-        }
+        still(WHAT, site)?;
         let last = site.depth - 1;
         let block = self.block.unwrap_or(last.min(1));
         if block > last {

@@ -11,7 +11,7 @@ use crate::ops::at_least_single;
 use crate::or_panic::OrPanic;
 use crate::position::add::add;
 use crate::position::position::Position;
-use crate::position::refusals::{one_frame, refuse};
+use crate::position::refusals::{one_frame, still};
 use crate::position::site::Site;
 use crate::tokens::{Layout, PlaceKind, Units};
 use crate::{Error, Tokens};
@@ -82,12 +82,9 @@ impl PolynomialPositionConfig {
     /// [`Error::Zero`] for an empty grid or no width, [`Error::Range`] for a degree that the grid does not determine,
     /// [`Error::Place`] for a clip.
     pub fn try_init(&self, site: &Site, device: &Device) -> Result<PolynomialPosition, Error> {
-        let [frames, rows, cols] = site.grid;
-        nonzero("grid", &site.grid)?;
+        let [_, rows, cols] = site.grid;
+        still(WHAT, site)?;
         nonzero("dim", &[site.dim])?;
-        if frames > 1 {
-            refuse(WHAT, "one frame", format!("{frames} frames"))?;
-        }
         let most = rows.max(cols) - 1;
         let degree = self.degree.unwrap_or(most.min(DEGREE));
         if degree > most {

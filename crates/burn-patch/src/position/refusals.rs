@@ -1,6 +1,8 @@
 //! What encodings refuse alike.
 
 use crate::Error;
+use crate::grid::nonzero;
+use crate::position::site::Site;
 use crate::tokens::Layout;
 
 /// [`Error::Place`].
@@ -14,6 +16,18 @@ pub(crate) fn refuse(
         expected: expected.into(),
         got: got.into(),
     })
+}
+
+/// Refuses to be built for clips, and for what has no cells.
+pub(crate) fn still(what: &'static str, site: &Site) -> Result<(), Error> {
+    nonzero("grid", &site.grid)?;
+    if let Some(windows) = &site.windows {
+        nonzero("attention window", &windows.size)?;
+    }
+    match site.grid[0] {
+        1 => Ok(()),
+        frames => refuse(what, "one frame", format!("{frames} frames")),
+    }
 }
 
 /// Refuses clips.

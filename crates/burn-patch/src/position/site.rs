@@ -1,6 +1,7 @@
 //! Where a position encoding is to work.
 
 use crate::grid::PatchGrid;
+use crate::position::block_windows::BlockWindows;
 
 /// What a position encoding must know of the encoder that it is built for.
 ///
@@ -22,6 +23,8 @@ pub struct Site {
     pub depth: usize,
     /// Attention heads of a block.
     pub heads: usize,
+    /// Windows within which blocks attend; none: all attend to the whole grid.
+    pub windows: Option<BlockWindows>,
 }
 
 impl Site {
@@ -33,6 +36,7 @@ impl Site {
             prefix: 0,
             depth: 1,
             heads: 1,
+            windows: None,
         }
     }
 
@@ -58,6 +62,19 @@ impl Site {
             heads,
             ..self
         }
+    }
+
+    /// With windows within which some blocks attend.
+    #[must_use]
+    pub fn with_windows(self, windows: Option<BlockWindows>) -> Self {
+        Self { windows, ..self }
+    }
+
+    /// What the attention of block `block` reaches, `[rows, cols]`: a window, or the grid.
+    pub fn attended(&self, block: usize) -> [usize; 2] {
+        let [_, rows, cols] = self.grid;
+        let window = self.windows.and_then(|windows| windows.of(block));
+        window.unwrap_or([rows, cols])
     }
 
     /// Cells of the grid.

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use crate::tokens::decomposed::Decomposed;
 use crate::tokens::rotation::Rotation;
+use crate::tokens::windows::Windows;
 
 /// What attention must know besides the tokens themselves, whose [reach](crate::tokens::Reach) stays their own.
 ///
@@ -27,6 +28,8 @@ pub struct Attend {
     /// Added to the scores of every query, `[1 or batch, keys]`, prefix tokens included: the logarithm of token sizes
     /// (ToMe's proportional attention), or of a keep probability (DynamicViT).
     pub key_bias: Option<Tensor<2>>,
+    /// Windows within which tokens attend; all else here speaks of their tokens then, each window an image.
+    pub windows: Option<Windows>,
 }
 
 impl Attend {

@@ -15,6 +15,7 @@ mod reach;
 mod restore;
 mod rotation;
 mod tokens;
+mod windows;
 
 pub use crate::ops::Reach;
 pub use attend::Attend;
@@ -25,5 +26,6 @@ pub use places::{PlaceKind, Places};
 pub use restore::Restore;
 pub use rotation::{Rotation, RotationPairs};
 pub use tokens::Tokens;
+pub use windows::Windows;
 
 pub(crate) use behind_prefix::bias_behind_prefix;

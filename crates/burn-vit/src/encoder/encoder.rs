@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn_patch::layers::LayerNorm;
-use burn_patch::position::{AnyPosition, Position};
+use burn_patch::position::{AnyPosition, BlockWindows, Position};
 use burn_patch::reduce::{AnyReduce, Reduce, Reduced, Seen, Sees};
 use burn_patch::tokens::{Attend, Layout, Restore};
 use burn_patch::{Noise, Tokens};
@@ -71,6 +71,8 @@ pub struct Encoder {
     pub norm: Option<LayerNorm>,
     #[module(skip)]
     pub(crate) stages: Vec<Stage>,
+    #[module(skip)]
+    pub(crate) windows: Option<BlockWindows>,
 }
 
 impl Encoder {
@@ -92,6 +94,7 @@ impl Encoder {
             }
             for stage in [Stage::BeforeBlock(block), Stage::AfterAttention(block)] {
                 if let Stage::AfterAttention(_) = stage {
+                    self.check_windows(block, input, places)?;
                     attended.push(count.tokens);
                 }
                 for reduce in self.at(stage) {
@@ -132,7 +135,7 @@ impl Encoder {
         for block in 0..self.blocks.len() {
             for stage in [Stage::BeforeBlock(block), Stage::AfterAttention(block)] {
                 if stage == Stage::AfterAttention(block) {
-                    if changed || self.per_block() {
+                    if changed || self.asks(block) {
                         let values = |position: &AnyPosition| position.noise(batch, count.tokens);
                         noise += self.positions().map(values).sum::<usize>();
                     }
@@ -190,7 +193,7 @@ impl Encoder {
                 run.take(reduced);
             }
             let attend = match run.attend.take() {
-                Some(attend) if !self.per_block() => attend,
+                Some(attend) if !self.asks(index) => attend,
                 _ => self.attend(&run.tokens, index, noise),
             };
             let reduce = self.at(Stage::AfterAttention(index)).next();
@@ -219,8 +222,8 @@ impl Encoder {
         }
     }
 
-    /// What attention in block `index` must know of the places.
-    fn attend(&self, tokens: &Tokens, index: usize, noise: &mut Noise<'_>) -> Attend {
+    /// What the encodings tell attention in block `index`.
+    pub(crate) fn encoding(&self, tokens: &Tokens, index: usize, noise: &mut Noise<'_>) -> Attend {
         let attend = self.position.attend(tokens, index, noise);
         match &self.position_within {
             Some(within) => join(attend, within.attend(tokens, index, noise)),
@@ -233,12 +236,12 @@ impl Encoder {
         [&self.position].into_iter().chain(&self.position_within)
     }
 
-    fn per_block(&self) -> bool {
+    pub(crate) fn per_block(&self) -> bool {
         self.positions().any(Position::per_block)
     }
 
     /// The reducers at a stage.
-    fn at(&self, stage: Stage) -> impl Iterator<Item = &AnyReduce> {
+    pub(crate) fn at(&self, stage: Stage) -> impl Iterator<Item = &AnyReduce> {
         let reducers = self.reducers.iter().zip(&self.stages);
         reducers
             .filter(move |(_, at)| **at == stage)

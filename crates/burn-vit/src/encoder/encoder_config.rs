@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::nn::Initializer;
 use burn::tensor::Device;
 use burn_patch::layers::{Activation, LayerNormConfig, XAVIER};
-use burn_patch::position::{AnyPositionConfig, Site};
+use burn_patch::position::{AnyPositionConfig, BlockWindows, Site};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -65,6 +65,9 @@ pub struct EncoderConfig {
     /// Positions within attention, besides [`position`](Self::position): EVA-02 has a table and rotation.
     #[serde(default)]
     pub position_within: Option<AnyPositionConfig>,
+    /// Windows within which some blocks attend (ViTDet, SAM); none: all attend to the whole grid.
+    #[serde(default)]
+    pub windows: Option<BlockWindows>,
 }
 
 fn mlp_ratio() -> f64 {
@@ -104,6 +107,7 @@ impl EncoderConfig {
             qk_norm: false,
             pre_norm: false,
             position_within: None,
+            windows: None,
         }
     }
 
@@ -122,7 +126,8 @@ impl EncoderConfig {
         self.check_stages()?;
         let site = Site::over(&input.grid, dim)
             .with_prefix(input.prefix)
-            .with_blocks(self.depth, self.heads);
+            .with_blocks(self.depth, self.heads)
+            .with_windows(self.windows);
         let reducers = self
             .reducers
             .iter()
@@ -145,6 +150,7 @@ impl EncoderConfig {
             reducers: reducers.collect::<Result<_, _>>()?,
             norm: norm.then(layer_norm),
             stages: self.reducers.iter().map(|at| at.stage).collect(),
+            windows: self.windows,
         };
         encoder.layout(input)?;
         Ok(encoder)
@@ -210,12 +216,19 @@ setters!(EncoderConfig {
     with_pre_norm: pre_norm, bool;
     /// Positions within attention, besides the others.
     with_position_within: position_within, Option<AnyPositionConfig>;
+    /// Windows within which some blocks attend.
+    with_windows: windows, Option<BlockWindows>;
 });
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::{Distribution, Tensor};
+    use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
+    use burn_patch::position::POSITIONS;
     use burn_patch::reduce::{AnyReduceConfig, RandomMaskConfig};
+
+    use crate::vit_config::VitConfig;
 
     fn masks(stages: &[Stage]) -> EncoderConfig {
         let mask = AnyReduceConfig::RandomMask(RandomMaskConfig::new(0.5));
@@ -239,5 +252,57 @@ mod tests {
             format!("{back:?}"),
             format!("{:?}", masks(&[Stage::BeforeBlock(1)]))
         );
+    }
+
+    /// A ViT over 2×3 patches behind a class token, with positions of that name.
+    fn vit(name: &str, depth: usize) -> VitConfig {
+        let position = AnyPositionConfig::by_name(name).unwrap();
+        VitConfig::new(
+            [8, 12],
+            EncoderConfig::new(depth, 2).with_position(position),
+        )
+    }
+
+    #[test]
+    fn a_vit_runs_and_learns_with_every_position() {
+        let device = Device::flex().autodiff();
+        for entry in POSITIONS {
+            let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+            let weight = embed.proj.weight.val();
+            let vit = vit(entry.name, 3).init(embed, &device);
+            let noise = vec![0.5; vit.noise(2, [8, 12]).unwrap()];
+            let images = Tensor::random([2, 1, 8, 12], Distribution::Default, &device);
+            let features = vit.forward_with(images, &noise);
+            assert_eq!(features.dims(), [2, 8]);
+            let loss = features.powi_scalar(4).sum();
+            let grad = weight.grad(&loss.clone().backward()).unwrap();
+            for values in [loss.inner().into_data(), grad.into_data()] {
+                let values = values.try_to_vec_as::<f32>().unwrap();
+                let finite = values.iter().all(|value| value.is_finite());
+                assert!(finite, "{}: {values:?}", entry.name);
+                assert!(values.iter().any(|value| *value != 0.0), "{}", entry.name);
+            }
+        }
+    }
+
+    #[test]
+    fn positions_that_need_the_grid_refuse_what_a_mask_leaves_of_it() {
+        let device = Device::flex();
+        let masked = |name| {
+            let mut config = vit(name, 3);
+            config.encoder.reducers = masks(&[Stage::BeforeBlock(1)]).reducers;
+            let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+            assert_eq!(embed.layout([8, 12]).unwrap().tokens(), 6);
+            config.try_init(embed, &device).map(|_| ())
+        };
+        // The convolution stands before the mask in the first case, behind it in the second.
+        assert!(masked("peg").is_ok());
+        assert!(masked("relative-bias").is_ok());
+        let mut config = vit("peg", 3);
+        config.encoder.reducers = masks(&[Stage::AfterAttention(0)]).reducers;
+        let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+        let error = config.try_init(embed, &device).unwrap_err().to_string();
+        let want = "cannot place some of the grid's cells; expected one token per grid cell, in row-major order";
+        assert!(error.ends_with(want), "{error}");
     }
 }

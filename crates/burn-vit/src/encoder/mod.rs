@@ -7,6 +7,7 @@ mod encoder_config;
 mod encoder_layout;
 mod join;
 mod way;
+mod windows;
 
 pub use encoder::{Encoded, Encoder};
 pub(crate) use encoder_config::EPSILON;

@@ -56,7 +56,7 @@ pub struct AttentionConfig {
 ///
 /// `softmax(Q·Kᵀ/√(dim/heads) + bias)·V`, heads side by side, then `proj`. Biases and rotation of queries and keys come
 /// from [`Attend`]; norms of queries and keys, where there are any, come before the rotation, and biases that the query
-/// decides are made of it before it is turned or scaled.
+/// decides are made of it before it is turned or scaled. Where [`Attend`] has windows, each is as an image of its own.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -142,6 +142,23 @@ impl Attention {
 
     /// As [`forward`](Self::forward), with what a reducer asks to see of it behind `prefix` tokens.
     pub(crate) fn forward_seen(
+        &self,
+        tokens: Tensor<3>,
+        attend: &Attend,
+        reach: Reach,
+        sees: Sees,
+        prefix: usize,
+    ) -> (Tensor<3>, Seen) {
+        let Some(windows) = &attend.windows else {
+            return self.forward_whole(tokens, attend, reach, sees, prefix);
+        };
+        let (tokens, reach) = (windows.split(tokens), windows.reach(reach));
+        let (tokens, seen) = self.forward_whole(tokens, attend, reach, sees, prefix);
+        (windows.join(tokens), seen)
+    }
+
+    /// Without windows.
+    fn forward_whole(
         &self,
         tokens: Tensor<3>,
         attend: &Attend,
