@@ -17,8 +17,10 @@ pub enum Error {
         /// Heads asked for.
         heads: usize,
     },
-    /// A class token is pooled but there is none.
-    #[error("pooling by class token needs one; expected a prefix with a class token, got none")]
+    /// A class token is pooled, or its attention decides which tokens are kept, but there is none.
+    #[error(
+        "pooling by class token and pruning by its attention need one; expected a prefix with a class token, got none"
+    )]
     NoClassToken,
     /// A patch of one value has no variance to normalise by.
     #[error("normalised targets need at least 2 values per patch, got 1; use Target::Pixels")]

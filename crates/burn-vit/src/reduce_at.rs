@@ -34,12 +34,31 @@ pub struct ReduceAt {
 }
 
 impl ReduceAt {
-    /// A reducer in the middle of `depth` blocks, PatchMerger's place.
+    /// A reducer in the middle of `depth` blocks, PatchMerger's place: before the block, or, where it must see the
+    /// attention, behind that of the block.
     pub fn middle(reducer: AnyReduceConfig, depth: usize) -> Self {
-        Self {
-            reducer,
-            stage: Stage::BeforeBlock(depth / 2),
-        }
+        let middle = depth / 2;
+        let stage = match reducer.sees() {
+            Sees::Tokens => Stage::BeforeBlock(middle),
+            Sees::Keys | Sees::ClassScores => Stage::AfterAttention(middle),
+        };
+        Self { reducer, stage }
+    }
+
+    /// The same reducer, each with parameters of its own if it has some, in each of `depth` blocks, behind the attention:
+    /// ToMe's places.
+    pub fn every(reducer: &AnyReduceConfig, depth: usize) -> Vec<Self> {
+        Self::each(reducer, (0..depth).map(Stage::AfterAttention))
+    }
+
+    /// The same reducer at each of `stages`: for EViT behind the attention of blocks 3, 6 and 9 of 12, for DynamicViT
+    /// before them.
+    pub fn each(reducer: &AnyReduceConfig, stages: impl IntoIterator<Item = Stage>) -> Vec<Self> {
+        let at = |stage| Self {
+            reducer: reducer.clone(),
+            stage,
+        };
+        stages.into_iter().map(at).collect()
     }
 
     /// The module, for `depth` blocks.

@@ -6,6 +6,7 @@ use burn_patch::OrPanic;
 use burn_patch::embed::PatchEmbed;
 use burn_patch::grid::PatchGrid;
 use burn_patch::layers::LayerNormConfig;
+use burn_patch::reduce::Sees;
 use burn_patch::tokens::PlaceKind;
 use burn_patch::{Noise, Tokens};
 
@@ -80,9 +81,12 @@ impl VitConfig {
     /// # Errors
     ///
     /// If the embedding refuses the image size, heads do not divide the width, a rate is out of
-    /// range, a class token is pooled that is not there, or positions or a reducer do not fit.
+    /// range, a class token is pooled or prunes that is not there, or positions or a reducer do not fit.
     pub fn try_init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Result<Vit<E>, Error> {
-        if self.head.pooling == Pooling::ClassToken && !self.prefix.cls_token {
+        let mut reducers = self.encoder.reducers.iter();
+        let class_wanted = self.head.pooling == Pooling::ClassToken
+            || reducers.any(|at| at.reducer.sees() == Sees::ClassScores);
+        if class_wanted && !self.prefix.cls_token {
             return Err(Error::NoClassToken);
         }
         let input = input(&embed, self.image, self.prefix.count())?;
@@ -353,7 +357,6 @@ mod tests {
     #[test]
     fn a_reducer_leaves_its_tokens_behind_the_class_token() {
         let device = Device::flex();
-        let noise: Vec<f32> = (0..16).map(|i| i as f32).collect();
         let stages = (0..3).flat_map(|at| [Stage::BeforeBlock(at), Stage::AfterAttention(at)]);
         for (info, stage) in REDUCERS
             .iter()
@@ -361,16 +364,26 @@ mod tests {
         {
             let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
             // Those that need the grid cannot stand behind one that picks, so each stands alone.
-            let vit = reducing(info.name, stage).init(embed, &device);
+            let config = reducing(info.name, stage);
+            let reducer = &config.encoder.reducers[0].reducer;
+            let before = matches!(stage, Stage::BeforeBlock(_));
+            if before && reducer.sees() != Sees::Tokens {
+                let error = config.try_init(embed, &device).unwrap_err();
+                assert!(matches!(error, Error::ReduceSees { .. }), "{error}");
+                continue;
+            }
+            let reducer = reducer.init(&device);
+            let [with, without] = [reducer.output_with_noise(8, 0), reducer.output(8, 0)];
+            let vit = config.init(embed, &device);
             let images = Tensor::random([2, 1, 8, 16], Distribution::Default, &device);
+            let count = vit.noise(2, [8, 16]).unwrap();
+            let noise: Vec<f32> = (0..count)
+                .map(|i| (i * 7 % count) as f32 / count as f32)
+                .collect();
             let tokens = vit.forward_features(images, &noise);
-            assert_eq!(
-                (tokens.prefix(), tokens.tokens()),
-                (1, 3),
-                "{} {stage:?}",
-                info.name
-            );
-            assert_eq!(vit.layout([8, 16]).unwrap().tokens, 3);
+            let place = format!("{} {stage:?}", info.name);
+            assert_eq!((tokens.prefix(), Ok(tokens.tokens())), (1, with), "{place}");
+            assert_eq!(Ok(vit.layout([8, 16]).unwrap().tokens), without, "{place}");
         }
     }
 

@@ -22,6 +22,9 @@ pub struct Attend {
     /// Added to the scores, `[1 or batch, 1 or heads, queries, keys]`, prefix tokens included.
     pub bias: Option<Tensor<4>>,
     /// Added to the scores of every query, `[1 or batch, keys]`, prefix tokens included: the logarithm of token sizes
-    /// (ToMe's proportional attention), or of a keep probability (DynamicViT).
+    /// (ToMe's proportional attention).
     pub key_bias: Option<Tensor<2>>,
+    /// How much of each key is left for the queries of others, `[batch, keys]`, prefix tokens included: what
+    /// [`Tokens::policy`](crate::Tokens::policy) says.
+    pub policy: Option<Tensor<2>>,
 }

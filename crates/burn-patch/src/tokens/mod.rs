@@ -15,6 +15,7 @@ pub use crate::ops::Reach;
 pub use attend::Attend;
 pub use coordinates::Units;
 pub use layout::Layout;
+pub(crate) use mean::weighted_mean;
 pub use places::{PlaceKind, Places};
 pub use restore::Restore;
 pub use rotation::{Rotation, RotationPairs};

@@ -21,6 +21,7 @@ pub struct Tokens {
     places: Places,
     reach: Reach,
     sizes: Option<Tensor<2>>,
+    policy: Option<Tensor<2>>,
 }
 
 impl Tokens {
@@ -53,6 +54,7 @@ impl Tokens {
             places,
             reach,
             sizes: None,
+            policy: None,
         }
     }
 
@@ -173,6 +175,30 @@ impl Tokens {
         self.sizes.clone()
     }
 
+    /// How much of each token others may see, `[batch, tokens]`; none where all is. While a
+    /// [`DynamicVit`](crate::reduce::DynamicVit) trains, the tokens that it drops stay, with 0 here.
+    pub fn policy(&self) -> Option<Tensor<2>> {
+        self.policy.clone()
+    }
+
+    /// That of the prefix, which is seen whole, and of the patch tokens, `[batch, prefix + tokens]`.
+    pub fn policy_with_prefix(&self) -> Option<Tensor<2>> {
+        let policy = self.policy()?;
+        Some(self.behind_prefix(policy, 1.0))
+    }
+
+    /// `values` of the patch tokens behind `value` for each prefix token.
+    fn behind_prefix(&self, values: Tensor<2>, value: f32) -> Tensor<2> {
+        if self.prefix == 0 {
+            return values;
+        }
+        let (shape, options) = (
+            [self.batch(), self.prefix],
+            (&values.device(), values.dtype()),
+        );
+        Tensor::cat(vec![Tensor::full(shape, value, options), values], 1)
+    }
+
     /// Whether there is one token per grid cell, in row-major order.
     pub fn is_whole_grid(&self) -> bool {
         matches!(self.places, Places::Cells)
@@ -202,6 +228,15 @@ impl Tokens {
     pub fn with_sizes(mut self, sizes: Tensor<2>) -> Self {
         assert_eq!(sizes.dims(), [self.batch(), self.tokens()], "sizes");
         self.sizes = Some(sizes);
+        self
+    }
+
+    /// Says how much of each token others may see: `policy` is `[batch, tokens]`, from 0 to 1.
+    #[must_use]
+    #[track_caller]
+    pub fn with_policy(mut self, policy: Tensor<2>) -> Self {
+        assert_eq!(policy.dims(), [self.batch(), self.tokens()], "policy");
+        self.policy = Some(policy);
         self
     }
 
@@ -268,7 +303,8 @@ impl Tokens {
             layout: self.layout,
             places: self.places.select(&index),
             reach: self.reach.select(&index),
-            sizes: self.sizes.map(|sizes| sizes.gather(1, index)),
+            sizes: self.sizes.map(|sizes| sizes.gather(1, index.clone())),
+            policy: self.policy.map(|policy| policy.gather(1, index)),
         }
     }
 
@@ -326,23 +362,17 @@ impl Tokens {
     /// patch: what proportional attention adds to the scores of the keys (ToMe).
     pub fn log_sizes(&self) -> Option<Tensor<2>> {
         let sizes = self.sizes()?.log();
-        let zeros = Tensor::zeros(
-            [self.batch(), self.prefix],
-            (&sizes.device(), sizes.dtype()),
-        );
-        Some(match self.prefix {
-            0 => sizes,
-            _ => Tensor::cat(vec![zeros, sizes], 1),
-        })
+        Some(self.behind_prefix(sizes, 0.0))
     }
 
-    /// Mean of the patch tokens, `[batch, dim]`: padding left out, merged tokens by their sizes.
+    /// Mean of the patch tokens, `[batch, dim]`: padding left out, merged tokens by their sizes, and each as far as its
+    /// [policy](Self::policy) lets others see it.
     pub fn mean(&self) -> Tensor<2> {
         let weights = match (self.valid(), self.sizes.clone()) {
             (Some(valid), Some(sizes)) => Some(valid.float().cast(sizes.dtype()) * sizes),
             (valid, sizes) => sizes.or(valid.map(|valid| valid.float())),
         };
-        weighted_mean(self.patch_embeddings(), weights)
+        weighted_mean(self.patch_embeddings(), weights, self.policy())
     }
 }
 
