@@ -273,7 +273,7 @@ mod tests {
     use burn::tensor::{Distribution, Tolerance};
     use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
     use burn_patch::position::Position;
-    use burn_patch::reduce::{AnyReduceConfig, REDUCERS, Reduce, Seen};
+    use burn_patch::reduce::{AnyReduceConfig, Reduce, Seen};
     use burn_patch::tokens::Attend;
 
     use crate::encoder::EncoderConfig;
@@ -352,39 +352,6 @@ mod tests {
         let reducer = AnyReduceConfig::for_tokens(name, 3, 8).unwrap();
         let encoder = EncoderConfig::new(3, 2).with_reducers(vec![ReduceAt { reducer, stage }]);
         VitConfig::new([8, 16], encoder)
-    }
-
-    #[test]
-    fn a_reducer_leaves_its_tokens_behind_the_class_token() {
-        let device = Device::flex();
-        let stages = (0..3).flat_map(|at| [Stage::BeforeBlock(at), Stage::AfterAttention(at)]);
-        for (info, stage) in REDUCERS
-            .iter()
-            .flat_map(|info| stages.clone().map(move |at| (info, at)))
-        {
-            let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
-            // Those that need the grid cannot stand behind one that picks, so each stands alone.
-            let config = reducing(info.name, stage);
-            let reducer = &config.encoder.reducers[0].reducer;
-            let before = matches!(stage, Stage::BeforeBlock(_));
-            if before && reducer.sees() != Sees::Tokens {
-                let error = config.try_init(embed, &device).unwrap_err();
-                assert!(matches!(error, Error::ReduceSees { .. }), "{error}");
-                continue;
-            }
-            let reducer = reducer.init(&device);
-            let [with, without] = [reducer.output_with_noise(8, 0), reducer.output(8, 0)];
-            let vit = config.init(embed, &device);
-            let images = Tensor::random([2, 1, 8, 16], Distribution::Default, &device);
-            let count = vit.noise(2, [8, 16]).unwrap();
-            let noise: Vec<f32> = (0..count)
-                .map(|i| (i * 7 % count) as f32 / count as f32)
-                .collect();
-            let tokens = vit.forward_features(images, &noise);
-            let place = format!("{} {stage:?}", info.name);
-            assert_eq!((tokens.prefix(), Ok(tokens.tokens())), (1, with), "{place}");
-            assert_eq!(Ok(vit.layout([8, 16]).unwrap().tokens), without, "{place}");
-        }
     }
 
     /// Run by hand, block after block.

@@ -39,7 +39,7 @@ fn tokens(embeddings: Tensor<3>) -> Tokens {
 }
 
 fn config(reducers: Vec<ReduceAt>) -> EncoderConfig {
-    let none = AnyPositionConfig::None(NoPositionConfig::new());
+    let none = AnyPositionConfig::NoPosition(NoPositionConfig::new());
     EncoderConfig::new(DEPTH, 2)
         .with_layer_scale(Some(0.5))
         .with_position(none)
