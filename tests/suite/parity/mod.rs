@@ -4,6 +4,7 @@ mod adaptive;
 mod checkpoints;
 mod foundation;
 mod hierarchy;
+mod merge;
 mod motion;
 mod reduce;
 mod spectral;

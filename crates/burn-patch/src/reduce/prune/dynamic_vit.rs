@@ -158,6 +158,7 @@ impl DynamicVit {
             Some(policy) => decision * policy.cast(DType::F32),
             None => decision,
         };
+        let decision = decision.cast(tokens.embeddings().dtype());
         Reduced {
             scores: Some(decision.clone()),
             ..Reduced::unchanged(tokens.with_policy(decision))
