@@ -13,6 +13,10 @@ const EXCLUDED: &[(&str, &str)] = &[(
 /// Subjects whose gradient is not the derivative of their value, and why.
 const STRAIGHT_THROUGH: &[(&str, &str)] = &[
     (
+        "reduce::dynamic-vit",
+        "a decision is 0 or 1 and has the gradient of its probability",
+    ),
+    (
         "embed::gated",
         "its gate is 1 and has the gradient of the router's probability",
     ),

@@ -169,6 +169,30 @@ pub enum Error {
         /// What happened to them.
         because: &'static str,
     },
+    /// A reducer was given something else to see than what it [sees](crate::reduce::Sees).
+    #[error("{what} sees {expected}, got {got}")]
+    Unseen {
+        /// The reducer.
+        what: &'static str,
+        /// What it must see.
+        expected: &'static str,
+        /// What it was given.
+        got: &'static str,
+    },
+    /// Several images in one row of the batch, for something that takes one each.
+    #[error("{what} needs one image per row of the batch, got several packed into one")]
+    Packed {
+        /// What needs that.
+        what: &'static str,
+    },
+    /// More tokens to merge away than can be.
+    #[error("expected at most half of the {tokens} tokens to be merged away at once, got {got}")]
+    Merged {
+        /// Tokens that are there.
+        tokens: usize,
+        /// How many were to go.
+        got: usize,
+    },
     /// A map that has no variance to train a batch norm with.
     #[error(
         "expected more than 1 value per channel while training, got a map of {got:?} (batch, channels, rows, cols)"

@@ -28,6 +28,11 @@ pub enum Noise<'a> {
 }
 
 impl Noise<'_> {
+    /// Whether there is none at all: what trains one way and predicts another then predicts.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
     /// The next `count` values, for `what`.
     ///
     /// # Errors

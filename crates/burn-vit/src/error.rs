@@ -17,8 +17,10 @@ pub enum Error {
         /// Heads asked for.
         heads: usize,
     },
-    /// A class token is pooled but there is none.
-    #[error("pooling by class token needs one; expected a prefix with a class token, got none")]
+    /// A class token is pooled, or its attention decides which tokens are kept, but there is none.
+    #[error(
+        "pooling by class token and pruning by its attention need one; expected a prefix with a class token, got none"
+    )]
     NoClassToken,
     /// A distilled head without a distillation token behind a pooled class token.
     #[error(

@@ -34,12 +34,31 @@ pub struct ReduceAt {
 }
 
 impl ReduceAt {
-    /// A reducer in the middle of `depth` blocks, PatchMerger's place.
+    /// A reducer in the middle of `depth` blocks, PatchMerger's place: before the block, or, where it must see the
+    /// attention, behind that of the block.
     pub fn middle(reducer: AnyReduceConfig, depth: usize) -> Self {
-        Self {
-            reducer,
-            stage: Stage::BeforeBlock(depth / 2),
-        }
+        let middle = depth / 2;
+        let stage = match reducer.sees() {
+            Sees::Tokens => Stage::BeforeBlock(middle),
+            Sees::Keys | Sees::ClassScores => Stage::AfterAttention(middle),
+        };
+        Self { reducer, stage }
+    }
+
+    /// The same reducer, each with parameters of its own if it has some, in each of `depth` blocks, behind the attention:
+    /// ToMe's places.
+    pub fn every(reducer: &AnyReduceConfig, depth: usize) -> Vec<Self> {
+        Self::each(reducer, (0..depth).map(Stage::AfterAttention))
+    }
+
+    /// The same reducer at each of `stages`: for EViT behind the attention of blocks 3, 6 and 9 of 12, for DynamicViT
+    /// before them.
+    pub fn each(reducer: &AnyReduceConfig, stages: impl IntoIterator<Item = Stage>) -> Vec<Self> {
+        let at = |stage| Self {
+            reducer: reducer.clone(),
+            stage,
+        };
+        stages.into_iter().map(at).collect()
     }
 
     /// The module, for `depth` blocks.
@@ -56,5 +75,69 @@ impl ReduceAt {
             });
         }
         Ok(reduce)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Distribution, Tensor};
+    use burn_patch::embed::LinearPatchEmbedConfig;
+    use burn_patch::reduce::REDUCERS;
+
+    use crate::encoder::EncoderConfig;
+    use crate::head::{HeadConfig, Pooling};
+    use crate::prefix::PrefixConfig;
+    use crate::vit_config::VitConfig;
+
+    #[test]
+    fn a_reducer_leaves_its_tokens_behind_the_class_token() {
+        let device = Device::flex();
+        let stages = (0..3).flat_map(|at| [Stage::BeforeBlock(at), Stage::AfterAttention(at)]);
+        for (info, stage) in REDUCERS
+            .iter()
+            .flat_map(|info| stages.clone().map(move |at| (info, at)))
+        {
+            let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+            // Those that need the grid cannot stand behind one that picks, so each stands alone.
+            let reducer = AnyReduceConfig::for_tokens(info.name, 3, 8).unwrap();
+            let encoder = EncoderConfig::new(3, 2).with_reducers(vec![ReduceAt { reducer, stage }]);
+            let config = VitConfig::new([8, 16], encoder);
+            let reducer = &config.encoder.reducers[0].reducer;
+            let before = matches!(stage, Stage::BeforeBlock(_));
+            if before && reducer.sees() != Sees::Tokens {
+                let error = config.try_init(embed, &device).unwrap_err();
+                assert!(matches!(error, Error::ReduceSees { .. }), "{error}");
+                continue;
+            }
+            let reducer = reducer.init(&device);
+            let [with, without] = [reducer.output_with_noise(8, 0), reducer.output(8, 0)];
+            let vit = config.init(embed, &device);
+            let images = Tensor::random([2, 1, 8, 16], Distribution::Default, &device);
+            let count = vit.noise(2, [8, 16]).unwrap();
+            let noise: Vec<f32> = (0..count)
+                .map(|i| (i * 7 % count) as f32 / count as f32)
+                .collect();
+            let tokens = vit.forward_features(images, &noise);
+            let place = format!("{} {stage:?}", info.name);
+            assert_eq!((tokens.prefix(), Ok(tokens.tokens())), (1, with), "{place}");
+            assert_eq!(Ok(vit.layout([8, 16]).unwrap().tokens), without, "{place}");
+        }
+    }
+
+    #[test]
+    fn pruning_by_the_class_token_needs_one_and_registers_are_none() {
+        let device = Device::flex();
+        let evit = AnyReduceConfig::for_tokens("evit", 3, 8).unwrap();
+        let middle = ReduceAt::middle(evit, 2);
+        assert_eq!(middle.stage, Stage::AfterAttention(1));
+        let encoder = EncoderConfig::new(2, 2).with_reducers(vec![middle]);
+        let head = HeadConfig::new().with_pooling(Pooling::Mean);
+        let config = VitConfig::new([8, 16], encoder)
+            .with_prefix(PrefixConfig::none().with_registers(2))
+            .with_head(head);
+        let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+        let error = config.try_init(embed, &device).unwrap_err();
+        assert_eq!(error, Error::NoClassToken);
     }
 }

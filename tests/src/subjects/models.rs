@@ -4,10 +4,12 @@ use burn::tensor::Device;
 use burn_patch::Noise;
 use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
 use burn_patch::position::{AnyPositionConfig, BlockWindows, SinCosPositionConfig};
-use burn_patch::reduce::AnyReduceConfig;
+use burn_patch::reduce::{
+    AnyReduceConfig, DynamicVitConfig, EVitConfig, MergeSchedule, ToMeConfig,
+};
 use burn_vit::{
     EncoderConfig, HeadConfig, MaeConfig, Pooling, PrefixConfig, ReconstructedPatches, ReduceAt,
-    VitConfig,
+    Stage, VitConfig,
 };
 
 use super::{BATCH, CELLS, CHANNELS, DIM, SIZE, STRIDE, images};
@@ -15,7 +17,15 @@ use crate::det::det;
 use crate::subject::Subject;
 
 pub(super) fn subjects() -> Vec<Subject> {
-    vec![vit(), windowed_vit(), mae(), reducing_vit(), windows_mae()]
+    vec![
+        vit(),
+        windowed_vit(),
+        mae(),
+        reducing_vit(),
+        merging_vit(),
+        pruning_vit(),
+        windows_mae(),
+    ]
 }
 
 fn encoder() -> EncoderConfig {
@@ -95,6 +105,43 @@ fn reducing_vit() -> Subject {
             vit.forward_features(images(device, dtype), Noise::None)
                 .into_embeddings(),
         ]
+    })
+}
+
+/// Merging in every block, with proportional attention, and unmerging.
+fn merging_vit() -> Subject {
+    let init = |device: &Device| {
+        let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+        let tome = AnyReduceConfig::ToMe(ToMeConfig::new(MergeSchedule::Constant(3)));
+        let encoder = encoder().with_reducers(ReduceAt::every(&tome, 2));
+        VitConfig::new(SIZE, encoder).init(embed, device)
+    };
+    Subject::new("Vit with ToMe", init, |vit, device, dtype| {
+        let encoded = vit.forward_taps(images(device, dtype), &[], Noise::None);
+        let restore = encoded.restore.expect("a way back");
+        vec![restore.apply(encoded.tokens, None).into_embeddings()]
+    })
+}
+
+/// Pruning by the class token's attention, then by a predictor.
+fn pruning_vit() -> Subject {
+    let init = |device: &Device| {
+        let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+        let evit = AnyReduceConfig::EVit(EVitConfig::new(0.6));
+        let pruning = AnyReduceConfig::DynamicVit(DynamicVitConfig::new(0.7, DIM));
+        let at = |reducer, stage| ReduceAt { reducer, stage };
+        let encoder = encoder().with_reducers(vec![
+            at(evit, Stage::AfterAttention(0)),
+            at(pruning, Stage::BeforeBlock(1)),
+        ]);
+        VitConfig::new(SIZE, encoder).init(embed, device)
+    };
+    Subject::new("Vit with pruning", init, |vit, device, dtype| {
+        let encoded = vit.forward_taps(images(device, dtype), &[], Noise::None);
+        let scores = encoded.scores.into_iter();
+        let scores = scores.map(|scores| scores.unsqueeze_dim(2));
+        let tokens = encoded.tokens.into_embeddings();
+        std::iter::once(tokens).chain(scores).collect()
     })
 }
 

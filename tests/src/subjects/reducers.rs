@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 use burn_patch::embed::{LinearPatchEmbed, LinearPatchEmbedConfig, PatchEmbed};
 use burn_patch::reduce::{
-    AnyReduce, AnyReduceConfig, REDUCERS, RandomMask, Reduce, Seen, SlotAttention,
+    AnyReduce, AnyReduceConfig, REDUCERS, RandomMask, Reduce, Seen, Sees, SlotAttention,
     SlotAttentionConfig, SlotInit, TokenFuser, TokenFuserConfig, TokenPool,
 };
 use burn_patch::{Noise, Tokens};
@@ -19,7 +19,13 @@ const RESULTS: usize = 8;
 pub(super) fn subjects() -> Vec<Subject> {
     let catalogue = REDUCERS.iter().map(|info| reduced(info.name));
     catalogue
-        .chain([mask_and_restore(), gaussian_slots(), pooled_and_fused()])
+        .chain([
+            mask_and_restore(),
+            gaussian_slots(),
+            pooled_and_fused(),
+            predicting("patch-dropout"),
+            predicting("dynamic-vit"),
+        ])
         .collect()
 }
 
@@ -61,12 +67,55 @@ fn reduced(name: &'static str) -> Subject {
             .init(device),
     };
     Subject::new(format!("reduce::{name}"), init, |reduced, device, dtype| {
+        let reduce = &reduced.reduce;
         let tokens = ragged(&reduced.embed, device, dtype);
-        let noise = det(BATCH * CELLS, 9);
-        let mut noise = Noise::from(&noise);
-        let reduced = reduced.reduce.reduce(tokens, Seen::Tokens, 0, &mut noise);
+        let noise = uniform(reduce.noise(BATCH, CELLS));
+        let seen = seen(reduce.sees(), device, dtype);
+        let reduced = reduce.reduce(tokens, seen, 0, &mut Noise::from(&noise));
+        let policy = reduced
+            .tokens
+            .policy()
+            .map(|policy| policy.unsqueeze_dim(2));
         let tokens = reduced.tokens.into_embeddings();
-        std::iter::once(tokens).chain(reduced.weights).collect()
+        let outputs = std::iter::once(tokens).chain(reduced.weights);
+        outputs.chain(policy).collect()
+    })
+}
+
+/// Noise in `[0, 1)` from the formula.
+fn uniform(count: usize) -> Vec<f32> {
+    det(count, 9).into_iter().map(|value| value + 0.5).collect()
+}
+
+/// What a reducer asks to see, from the formula.
+fn seen(sees: Sees, device: &Device, dtype: DType) -> Seen {
+    match sees {
+        Sees::Tokens => Seen::Tokens,
+        Sees::Keys => Seen::Keys(det_tensor([BATCH, CELLS, 4], 11, device, dtype)),
+        Sees::ClassScores => {
+            let scores = det_tensor::<2>([BATCH, CELLS], 12, device, dtype);
+            Seen::ClassScores((scores + 0.5) / CELLS as f32)
+        }
+    }
+}
+
+/// What predicts otherwise than it trains, as it predicts.
+fn predicting(name: &'static str) -> Subject {
+    let init = move |device: &Device| Reduced {
+        embed: LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device),
+        reduce: AnyReduceConfig::for_tokens(name, RESULTS, DIM)
+            .expect("a name of the catalogue")
+            .init(device),
+    };
+    let name = format!("reduce::{name}, without noise");
+    Subject::new(name, init, |reduced, device, dtype| {
+        let tokens = ragged(&reduced.embed, device, dtype);
+        let reduced = reduced
+            .reduce
+            .reduce(tokens, Seen::Tokens, 0, &mut Noise::None);
+        let scores = reduced.scores.map(|scores| scores.unsqueeze_dim(2));
+        let tokens = reduced.tokens.into_embeddings();
+        std::iter::once(tokens).chain(scores).collect()
     })
 }
 

@@ -1,6 +1,7 @@
 //! Identities that hold for every embedding on every backend.
 
 mod bytes;
+mod reduce;
 
 use burn::module::Module;
 use burn::tensor::module::conv2d;

@@ -5,6 +5,7 @@ mod bias;
 mod checkpoints;
 mod foundation;
 mod hierarchy;
+mod merge;
 mod motion;
 mod reduce;
 mod rotary;

@@ -17,6 +17,7 @@ pub mod patch;
 mod at_least_single;
 mod dims;
 mod gather_rows;
+pub(crate) mod pick;
 
 pub use at_least_single::at_least_single;
 pub use gather_rows::gather_rows;

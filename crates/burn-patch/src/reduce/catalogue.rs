@@ -28,13 +28,16 @@ catalogue! {
     /// ```
     module AnyReduce;
     /// The reducer called `name` with its usual settings, to `tokens` tokens of width `dim`; none if
-    /// [`REDUCERS`] has no such name.
+    /// [`REDUCERS`] has no such name. Those that have no such choice come as near as they can: ToMe merges at most half
+    /// at once, and a grid mask keeps a quarter. [`Reduce::output`] says how many there will be.
     named for_tokens = for_tokens(tokens: usize, dim: usize);
     init();
     trait Reduce {
         fn sees(&self) -> Sees;
         fn width(&self, dim: usize) -> Result<usize, Error>;
         fn output(&self, tokens: usize, block: usize) -> Result<usize, Error>;
+        fn output_with_noise(&self, tokens: usize, block: usize) -> Result<usize, Error>;
+        fn proportional(&self) -> bool;
         fn places(&self, places: PlaceKind) -> Result<PlaceKind, Error>;
         fn grid(&self, grid: &PatchGrid) -> Result<PatchGrid, Error>;
         fn noise(&self, batch: usize, tokens: usize) -> usize;
@@ -42,6 +45,18 @@ catalogue! {
     }
     "random-mask" => mask: RandomMask(RandomMaskConfig, RandomMask),
         "a random choice of tokens, to be restored by a decoder (MAE)";
+    "block-mask" => mask: BlockMask(BlockMaskConfig, BlockMask),
+        "what rectangles do not cover, to be restored by a decoder (BEiT)";
+    "grid-mask" => mask: GridMask(GridMaskConfig, GridMask),
+        "one of every four tokens, to be restored by a decoder (MAE)";
+    "patch-dropout" => mask: PatchDropout(PatchDropoutConfig, PatchDropout),
+        "a random choice of tokens while training (PatchDropout)";
+    "tome" => merge: ToMe(ToMeConfig, ToMe),
+        "tokens merged with the token most like them, by the attention's keys (ToMe)";
+    "evit" => prune: EVit(EVitConfig, EVit),
+        "the tokens that the class token attends to, the others as one (EViT)";
+    "dynamic-vit" => prune: DynamicVit(DynamicVitConfig, DynamicVit),
+        "the tokens that a learned predictor keeps (DynamicViT)";
     "query-pool" => pool: QueryPool(QueryPoolConfig, QueryPool),
         "learned queries, one softmax over the places each";
     "token-learner" => pool: TokenLearner(TokenLearnerConfig, TokenLearner),
@@ -54,6 +69,17 @@ catalogue! {
         "learned queries over normalised tokens in mid-encoder (PatchMerger)";
     "pixel-unshuffle" => pixel_unshuffle: PixelUnshuffle(PixelUnshuffleConfig, PixelUnshuffle),
         "neighbours side by side, then projected: a coarser grid (Qwen2-VL, InternVL, Idefics3)";
+}
+
+impl AnyReduceConfig {
+    /// What the reducer must see besides the tokens, as [`Reduce::sees`].
+    pub fn sees(&self) -> Sees {
+        match self {
+            Self::ToMe(_) => Sees::Keys,
+            Self::EVit(_) => Sees::ClassScores,
+            _ => Sees::Tokens,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -75,14 +101,15 @@ mod tests {
         Tokens::from_grid(embeddings, grid)
     }
 
-    /// Runs `check` for everything that pools.
+    /// Runs `check` for everything that pools: its tokens lie on the whole image, and it sees tokens alone.
     fn each(check: impl Fn(&str, AnyReduce, Tensor<3>, &Device)) {
         let device = Device::flex();
         for info in REDUCERS {
             let config = AnyReduceConfig::for_tokens(info.name, 3, DIM).unwrap();
             let embeddings = Tensor::random([2, 12, DIM], Distribution::Default, &device);
             let reducer = config.init(&device);
-            if matches!(reducer.places(PlaceKind::Cells), Ok(PlaceKind::Boxes)) {
+            let places = reducer.places(PlaceKind::Cells).unwrap();
+            if reducer.sees() == Sees::Tokens && places == PlaceKind::Boxes {
                 check(info.name, reducer, embeddings, &device);
             }
         }
@@ -175,6 +202,15 @@ mod tests {
                 .into_data()
                 .assert_eq(&prefix.expand([2, 2, DIM]).into_data(), true);
         });
+    }
+
+    #[test]
+    fn configs_know_what_their_reducer_sees() {
+        for info in REDUCERS {
+            let config = AnyReduceConfig::for_tokens(info.name, 3, DIM).unwrap();
+            let reducer = config.init(&Device::flex());
+            assert_eq!(config.sees(), reducer.sees(), "{}", info.name);
+        }
     }
 
     #[test]

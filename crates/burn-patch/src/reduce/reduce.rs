@@ -4,7 +4,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::grid::PatchGrid;
-use crate::tokens::{PlaceKind, Restore};
+use crate::or_panic::OrPanic;
+use crate::tokens::{PlaceKind, Reach, Restore};
 use crate::{Error, Noise, Tokens};
 
 /// What a reducer must see of the block that it stands in, besides the tokens.
@@ -27,6 +28,46 @@ pub enum Seen {
     Keys(Tensor<3>),
     /// Attention weights of the patch tokens, `[batch, tokens]`.
     ClassScores(Tensor<2>),
+}
+
+impl Seen {
+    /// The keys, for `what`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unseen`] if it is something else.
+    pub fn keys(self, what: &'static str) -> Result<Tensor<3>, Error> {
+        let got = match self {
+            Self::Keys(keys) => return Ok(keys),
+            Self::Tokens => "tokens alone",
+            Self::ClassScores(_) => "class scores",
+        };
+        let expected = "the attention's keys";
+        Err(Error::Unseen {
+            what,
+            expected,
+            got,
+        })
+    }
+
+    /// The class scores, for `what`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unseen`] if it is something else.
+    pub fn class_scores(self, what: &'static str) -> Result<Tensor<2>, Error> {
+        let got = match self {
+            Self::ClassScores(scores) => return Ok(scores),
+            Self::Tokens => "tokens alone",
+            Self::Keys(_) => "keys",
+        };
+        let expected = "the class token's attention";
+        Err(Error::Unseen {
+            what,
+            expected,
+            got,
+        })
+    }
 }
 
 /// What a reducer gives.
@@ -52,9 +93,30 @@ impl Reduced {
             weights: None,
         }
     }
+
+    /// The tokens as they are, each leading back to itself.
+    pub(crate) fn unchanged(tokens: Tokens) -> Self {
+        Self {
+            restore: Some(Restore::unchanged(&tokens)),
+            ..Self::for_good(tokens)
+        }
+    }
+}
+
+/// Panics for tokens of several images in one row, with the text of [`Error::Packed`].
+#[track_caller]
+pub(crate) fn expect_unpacked(what: &'static str, tokens: &Tokens) {
+    match tokens.reach() {
+        Reach::Segments { .. } => Err(Error::Packed { what }),
+        Reach::All | Reach::Valid(_) => Ok(()),
+    }
+    .or_panic();
 }
 
 /// A module that turns tokens into fewer: it drops, masks, merges or pools them. The prefix stays in front.
+///
+/// Noise handed in means training, [`Noise::None`] prediction. Most reducers do the same in both; those that do not say
+/// so by [`output_with_noise`](Self::output_with_noise). Those that cannot do without noise (masks) panic for want of it.
 pub trait Reduce: Module {
     /// What it must see besides the tokens; [`Sees::Tokens`] for one that may stand before a block.
     fn sees(&self) -> Sees {
@@ -77,7 +139,23 @@ pub trait Reduce: Module {
     /// If it cannot reduce that many.
     fn output(&self, tokens: usize, block: usize) -> Result<usize, Error>;
 
-    /// Where the tokens that it gives lie, for tokens at places of kind `places`.
+    /// As [`output`](Self::output), where there is noise: a [`PatchDropout`](crate::reduce::PatchDropout) drops only then,
+    /// and a [`DynamicVit`](crate::reduce::DynamicVit) keeps every token then.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`output`](Self::output).
+    fn output_with_noise(&self, tokens: usize, block: usize) -> Result<usize, Error> {
+        self.output(tokens, block)
+    }
+
+    /// Whether later attention is to weigh each token as often as the patches that it stands for (ToMe's proportional
+    /// attention).
+    fn proportional(&self) -> bool {
+        false
+    }
+
+    /// Where the tokens that it gives lie, with noise or without whichever is less regular, for tokens at places of kind `places`.
     ///
     /// # Errors
     ///

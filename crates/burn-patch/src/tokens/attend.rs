@@ -26,8 +26,11 @@ pub struct Attend {
     /// Added to the scores, from the queries themselves (decomposed relative positions).
     pub decomposed: Option<Decomposed>,
     /// Added to the scores of every query, `[1 or batch, keys]`, prefix tokens included: the logarithm of token sizes
-    /// (ToMe's proportional attention), or of a keep probability (DynamicViT).
+    /// (ToMe's proportional attention).
     pub key_bias: Option<Tensor<2>>,
+    /// How much of each key is left for the queries of others, `[batch, keys]`, prefix tokens included: what
+    /// [`Tokens::policy`](crate::Tokens::policy) says.
+    pub policy: Option<Tensor<2>>,
     /// Windows within which tokens attend; all else here speaks of their tokens then, each window an image.
     pub windows: Option<Windows>,
 }

@@ -22,6 +22,7 @@ pub use attend::Attend;
 pub use coordinates::Units;
 pub use decomposed::{AxisVectors, Decomposed};
 pub use layout::Layout;
+pub(crate) use mean::weighted_mean;
 pub use places::{PlaceKind, Places};
 pub use restore::Restore;
 pub use rotation::{Rotation, RotationPairs};

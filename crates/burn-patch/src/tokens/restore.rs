@@ -35,6 +35,14 @@ pub struct Restore {
 }
 
 impl Restore {
+    /// The way back to what is there still: every token holds itself.
+    pub fn unchanged(tokens: &Tokens) -> Self {
+        let (batch, count) = (tokens.batch(), tokens.tokens());
+        let device = tokens.embeddings().device();
+        let owner = Tensor::<1, Int>::arange(0..count as i64, &device).unsqueeze::<2>();
+        Self::new(owner.expand([batch, count]), tokens)
+    }
+
     /// `owner` (`[batch, former tokens]`) is, for each patch token of `before`, the index of the present token that
     /// holds it; −1: none does.
     ///

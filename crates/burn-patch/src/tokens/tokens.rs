@@ -23,6 +23,7 @@ pub struct Tokens {
     reach: Reach,
     sizes: Option<Tensor<2>>,
     placed: Option<Tensor<2, Bool>>,
+    policy: Option<Tensor<2>>,
 }
 
 impl Tokens {
@@ -57,6 +58,7 @@ impl Tokens {
             reach,
             sizes: None,
             placed: None,
+            policy: None,
         }
     }
 
@@ -183,6 +185,30 @@ impl Tokens {
         self.placed.clone()
     }
 
+    /// How much of each token others may see, `[batch, tokens]`; none where all is. While a
+    /// [`DynamicVit`](crate::reduce::DynamicVit) trains, the tokens that it drops stay, with 0 here.
+    pub fn policy(&self) -> Option<Tensor<2>> {
+        self.policy.clone()
+    }
+
+    /// That of the prefix, which is seen whole, and of the patch tokens, `[batch, prefix + tokens]`.
+    pub fn policy_with_prefix(&self) -> Option<Tensor<2>> {
+        let policy = self.policy()?;
+        Some(self.behind_prefix(policy, 1.0))
+    }
+
+    /// `values` of the patch tokens behind `value` for each prefix token.
+    fn behind_prefix(&self, values: Tensor<2>, value: f32) -> Tensor<2> {
+        if self.prefix == 0 {
+            return values;
+        }
+        let (shape, options) = (
+            [self.batch(), self.prefix],
+            (&values.device(), values.dtype()),
+        );
+        Tensor::cat(vec![Tensor::full(shape, value, options), values], 1)
+    }
+
     /// Whether there is one token per grid cell, in row-major order.
     pub fn is_whole_grid(&self) -> bool {
         matches!(self.places, Places::Cells)
@@ -221,6 +247,15 @@ impl Tokens {
     pub fn with_placed(mut self, placed: Tensor<2, Bool>) -> Self {
         assert_eq!(placed.dims(), [self.batch(), self.tokens()], "placed");
         self.placed = Some(placed);
+        self
+    }
+
+    /// Says how much of each token others may see: `policy` is `[batch, tokens]`, from 0 to 1.
+    #[must_use]
+    #[track_caller]
+    pub fn with_policy(mut self, policy: Tensor<2>) -> Self {
+        assert_eq!(policy.dims(), [self.batch(), self.tokens()], "policy");
+        self.policy = Some(policy);
         self
     }
 
@@ -288,7 +323,8 @@ impl Tokens {
             places: self.places.select(&index),
             reach: self.reach.select(&index),
             placed: self.placed.map(|placed| picked(placed, &index)),
-            sizes: self.sizes.map(|sizes| sizes.gather(1, index)),
+            sizes: self.sizes.map(|sizes| sizes.gather(1, index.clone())),
+            policy: self.policy.map(|policy| policy.gather(1, index)),
         }
     }
 
@@ -327,20 +363,13 @@ impl Tokens {
         let sizes = self.sizes()?;
         let none = sizes.clone().equal_elem(0.0);
         let sizes = sizes.mask_fill(none, 1.0).log();
-        let zeros = Tensor::zeros(
-            [self.batch(), self.prefix],
-            (&sizes.device(), sizes.dtype()),
-        );
-        Some(match self.prefix {
-            0 => sizes,
-            _ => Tensor::cat(vec![zeros, sizes], 1),
-        })
+        Some(self.behind_prefix(sizes, 0.0))
     }
 
     /// Mean of the patch tokens, `[batch, dim]`: padding and tokens without a place left out, merged tokens by their
-    /// sizes.
+    /// sizes, and each as far as its [policy](Self::policy) lets others see it.
     pub fn mean(&self) -> Tensor<2> {
-        weighted_mean(self.patch_embeddings(), self.patch_counts())
+        weighted_mean(self.patch_embeddings(), self.patch_counts(), self.policy())
     }
 }
 

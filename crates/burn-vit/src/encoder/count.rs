@@ -16,8 +16,20 @@ pub(crate) struct Count {
 impl Count {
     /// What `reduce` leaves of them in a block.
     pub(crate) fn reduced(self, reduce: &AnyReduce, block: usize) -> Result<Self, Error> {
+        self.left(reduce, reduce.output(self.tokens, block)?)
+    }
+
+    /// As [`reduced`](Self::reduced) while it is given noise.
+    pub(crate) fn reduced_with_noise(
+        self,
+        reduce: &AnyReduce,
+        block: usize,
+    ) -> Result<Self, Error> {
+        self.left(reduce, reduce.output_with_noise(self.tokens, block)?)
+    }
+
+    fn left(self, reduce: &AnyReduce, tokens: usize) -> Result<Self, Error> {
         let Some(grid) = self.grid else {
-            let tokens = reduce.output(self.tokens, block)?;
             return Ok(Self { tokens, ..self });
         };
         Ok(match reduce.places(PlaceKind::Cells)? {
@@ -28,10 +40,7 @@ impl Count {
                     grid: Some(grid),
                 }
             }
-            _ => Self {
-                tokens: reduce.output(self.tokens, block)?,
-                grid: None,
-            },
+            _ => Self { tokens, grid: None },
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The transformer encoder.
 
 use burn::module::Module;
+use burn::tensor::Tensor;
 use burn_patch::layers::LayerNorm;
 use burn_patch::position::{AnyPosition, BlockWindows, Position};
 use burn_patch::reduce::{AnyReduce, Reduce, Reduced, Seen, Sees};
@@ -25,6 +26,8 @@ pub struct Encoded {
     pub restore: Option<Restore>,
     /// The tokens after each block asked for, in the order of the blocks, before the encoder's norm.
     pub taps: Vec<Tokens>,
+    /// The [scores](Reduced::scores) of the reducers that gave some, in their order, `[batch, tokens]` each.
+    pub scores: Vec<Tensor<2>>,
 }
 
 /// Transformer blocks, with positions before and within them and reducers between or inside them.
@@ -76,7 +79,9 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// What it makes of such tokens, without running.
+    /// What it makes of such tokens without noise, without running. With noise, which is for training, a
+    /// [`PatchDropout`](burn_patch::reduce::PatchDropout) leaves fewer tokens and a
+    /// [`DynamicVit`](burn_patch::reduce::DynamicVit) all of them.
     ///
     /// # Errors
     ///
@@ -143,7 +148,7 @@ impl Encoder {
                 }
                 for reduce in self.at(stage) {
                     noise += reduce.noise(batch, count.tokens);
-                    count = count.reduced(reduce, block)?;
+                    count = count.reduced_with_noise(reduce, block)?;
                     changed = true;
                 }
             }
@@ -182,6 +187,7 @@ impl Encoder {
             },
             attend: None,
             way: Way::Unchanged,
+            scores: Vec::new(),
         };
         let mut tapped = Vec::with_capacity(taps.len());
         for (index, block) in self.blocks.iter().enumerate() {
@@ -219,6 +225,26 @@ impl Encoder {
             tokens,
             restore: run.way.into_restore(),
             taps: tapped,
+            scores: run.scores,
+        }
+    }
+
+    /// What the attention of a block must know: the positions', the sizes where a reducer asks for proportional
+    /// attention, and the tokens' policy.
+    #[track_caller]
+    fn attend(&self, tokens: &Tokens, block: usize, noise: &mut Noise<'_>) -> Attend {
+        let attend = self.within(tokens, block, noise);
+        let proportional = self.reducers.iter().any(Reduce::proportional);
+        let sizes = tokens.log_sizes().filter(|_| proportional);
+        let key_bias = match (attend.key_bias, sizes) {
+            (Some(bias), Some(sizes)) => Some(sizes.cast(bias.dtype()) + bias),
+            (bias, sizes) => bias.or(sizes),
+        };
+        let dtype = tokens.embeddings().dtype();
+        Attend {
+            key_bias: key_bias.map(|bias| bias.cast(dtype)),
+            policy: tokens.policy_with_prefix(),
+            ..attend
         }
     }
 
@@ -268,12 +294,14 @@ struct Run {
     /// What attention knows of them; none where they changed.
     attend: Option<Attend>,
     way: Way,
+    scores: Vec<Tensor<2>>,
 }
 
 impl Run {
     fn take(&mut self, reduced: Reduced) {
         self.tokens = reduced.tokens;
         self.attend = None;
+        self.scores.extend(reduced.scores);
         self.way = core::mem::replace(&mut self.way, Way::Lost).then(reduced.restore);
     }
 }
@@ -286,7 +314,7 @@ mod tests {
 
     use crate::encoder::encoder_config::EncoderConfig;
     use crate::reduce_at::ReduceAt;
-    use burn::tensor::{Distribution, Tensor, Tolerance};
+    use burn::tensor::{Distribution, Tolerance};
     use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
     use burn_patch::reduce::{AnyReduceConfig, RandomMaskConfig};
 

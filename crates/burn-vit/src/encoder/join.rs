@@ -15,6 +15,8 @@ pub(crate) fn join(first: Attend, second: Attend) -> Attend {
         bias: sum(first.bias, second.bias),
         decomposed: first.decomposed.or(second.decomposed),
         key_bias: sum(first.key_bias, second.key_bias),
+        policy: first.policy.or(second.policy),
+        windows: first.windows.or(second.windows),
     }
 }
 

@@ -13,3 +13,6 @@ pub use encoder::{Encoded, Encoder};
 pub(crate) use encoder_config::EPSILON;
 pub use encoder_config::EncoderConfig;
 pub use encoder_layout::{EncoderInput, EncoderLayout};
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,5 @@
 //! Blocks that attend within windows.
 
-use burn_patch::position::Position;
 use burn_patch::reduce::{Reduce, Sees};
 use burn_patch::tokens::{Attend, PlaceKind, Windows};
 use burn_patch::{Noise, OrPanic, Tokens};
@@ -21,12 +20,19 @@ impl Encoder {
         self.per_block() || block == 0 || self.window(block) != self.window(block - 1)
     }
 
-    /// What the attention of block `block` must know.
+    /// What the encodings tell the attention of block `block`, with its windows.
     #[track_caller]
-    pub(super) fn attend(&self, tokens: &Tokens, block: usize, noise: &mut Noise<'_>) -> Attend {
+    pub(super) fn within(&self, tokens: &Tokens, block: usize, noise: &mut Noise<'_>) -> Attend {
         let Some(size) = self.window(block) else {
             return self.encoding(tokens, block, noise);
         };
+        if tokens.policy().is_some() {
+            let refused = Error::Windows {
+                expected: "tokens that attend alike",
+                got: "some that a policy hides".into(),
+            };
+            Err(refused).or_panic()
+        }
         let grid = tokens.grid();
         let windows = Windows::try_new([grid.rows, grid.cols], size).or_panic();
         let attend = self.encoding(&windows.tokens(tokens), block, noise);

@@ -12,6 +12,7 @@ use burn_patch::tokens::{Attend, Reach, Rotation};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::layers::policy_attention::policy_attention;
 
 /// Which of query, key and value have a bias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -56,7 +57,8 @@ pub struct AttentionConfig {
 ///
 /// `softmax(Q·Kᵀ/√(dim/heads) + bias)·V`, heads side by side, then `proj`. Biases and rotation of queries and keys come
 /// from [`Attend`]; norms of queries and keys, where there are any, come before the rotation, and biases that the query
-/// decides are made of it before it is turned or scaled. Where [`Attend`] has windows, each is as an image of its own.
+/// decides are made of it before it is turned or scaled. Where [`Attend`] has windows, each is as an image of its own; where
+/// it has a policy, the softmax is DynamicViT's, in which each key is seen by other tokens as far as the policy lets them.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -182,7 +184,13 @@ impl Attention {
             (Sees::ClassScores, _) => Seen::ClassScores(self.class_scores(&qkv, &options, prefix)),
             _ => Seen::Tokens,
         };
-        let context = attention(Qkv::Fused(qkv), options);
+        let context = match attend.policy.clone() {
+            None => attention(Qkv::Fused(qkv), options),
+            Some(policy) => {
+                let parts = [0, 1, 2].map(|index| self.by_head(&qkv, index));
+                policy_attention(parts, &options, policy)
+            }
+        };
         (apply(&self.proj, context), seen)
     }
 
@@ -229,7 +237,7 @@ impl Attention {
         Tensor::cat(vec![query, key, part(&qkv, 2)], 2)
     }
 
-    /// Query (0) or key (1) by heads, `[batch, heads, tokens, width]`.
+    /// Query (0), key (1) or value (2) by heads, `[batch, heads, tokens, width]`.
     fn by_head(&self, qkv: &Tensor<3>, index: usize) -> Tensor<4> {
         let [batch, count, values] = qkv.dims();
         let width = values / 3 / self.heads;
@@ -449,6 +457,47 @@ mod tests {
         sums.assert_approx_eq(&[[1.0f32], [1.0]].into(), tolerance());
         let behind = scores(0).slice_dim(1, 1..).into_data();
         scores(1).into_data().assert_eq(&behind, true);
+    }
+
+    /// A policy of ones, and one of zeros, which hides a token from all but itself.
+    #[test]
+    fn a_policy_hides_tokens_from_others_as_if_they_were_not_there() {
+        let device = Device::flex();
+        let attention = attn(&device);
+        let tokens = Tensor::random([2, 5, 8], Distribution::Default, &device);
+        let run = |tokens: Tensor<3>, policy: Option<[f32; 5]>, reach| {
+            let policy = policy.map(|policy| Tensor::from_floats([policy; 2], &device));
+            let attend = Attend {
+                policy,
+                ..Attend::default()
+            };
+            attention.forward(tokens, &attend, reach)
+        };
+        // The reference adds 10⁻⁶ to the weights.
+        let close = Tolerance::<f32>::rel_abs(1e-5, 2e-6);
+        let all = run(tokens.clone(), Some([1.0; 5]), Reach::All).into_data();
+        all.assert_approx_eq(&run(tokens.clone(), None, Reach::All).into_data(), close);
+        let some = run(tokens.clone(), Some([1.0, 1.0, 1.0, 0.0, 0.0]), Reach::All);
+        let short = tokens.clone().slice_dim(1, ..3);
+        let want = attention.forward(short, &Attend::default(), Reach::All);
+        let want = want.into_data();
+        let got = some.clone().slice_dim(1, ..3).into_data();
+        got.assert_approx_eq(&want, close);
+        let index = Tensor::from_ints([0, 1, 2, 4], &device);
+        let own = attention.forward(
+            tokens.clone().select(1, index),
+            &Attend::default(),
+            Reach::All,
+        );
+        let got = some.slice_dim(1, 4..).into_data();
+        got.assert_approx_eq(&own.slice_dim(1, 3..).into_data(), close);
+
+        let valid = Tensor::from_bool([[true, true, true, false, false]; 2], &device);
+        let lost = Tensor::full([2, 2, 8], f32::NAN, &device);
+        let padded = Tensor::cat(vec![tokens.slice_dim(1, ..3), lost], 1);
+        let padded = run(padded, Some([1.0; 5]), Reach::Valid(valid));
+        let got = padded.slice_dim(1, ..3).into_data();
+        got.assert_approx_eq(&want, close);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod attention;
 mod block;
 mod drop_path;
 mod layer_scale;
+mod policy_attention;
 
 pub(crate) use attention::check_heads;
 pub use attention::{Attention, AttentionConfig, QkvBias};

@@ -2,8 +2,8 @@
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-use crate::embed::adaptive::pick::{first, places};
 use crate::grid::PatchGrid;
+use crate::ops::pick::{first, places};
 
 /// Above every score: where a path has no more scores.
 const END: f32 = f32::MAX;

@@ -10,7 +10,6 @@ use burn::tensor::activation::softmax;
 use burn::tensor::ops::PadMode;
 use burn::tensor::{DType, Device, Int, Tensor};
 
-use crate::embed::adaptive::pick::{largest, places};
 use crate::embed::adaptive::regions::{Regions, quotas};
 use crate::embed::adaptive::routing::{Routing, statistics};
 use crate::embed::adaptive::saliency::area;
@@ -18,6 +17,7 @@ use crate::embed::parts::projection::project;
 use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout, select};
 use crate::grid::{PatchGrid, Remainder, Window};
 use crate::layers::mlp::Mlp;
+use crate::ops::pick::{largest, places};
 use crate::ops::{Images, gather_rows};
 use crate::or_panic::OrPanic;
 use crate::tokens::PlaceKind;

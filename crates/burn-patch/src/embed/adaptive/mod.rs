@@ -2,7 +2,6 @@
 
 pub(crate) mod forest;
 pub(crate) mod gated;
-pub(crate) mod pick;
 pub(crate) mod quadtree;
 pub(crate) mod regions;
 pub(crate) mod routing;

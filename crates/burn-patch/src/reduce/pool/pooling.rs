@@ -1,10 +1,11 @@
 //! Weighted sums over the places of tokens, padding left out.
 
 use burn::tensor::activation::softmax;
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
 
 use crate::Tokens;
 use crate::ops::at_least_single;
+use crate::reduce::whole_images::whole_images;
 use crate::tokens::Places;
 
 /// Softmax of `scores` (`[batch, results, tokens]`) over the places, padding left out and merged tokens counted as
@@ -44,17 +45,7 @@ pub(crate) fn place_weights(tokens: &Tokens, dtype: DType) -> Option<Tensor<3>> 
 /// Pooled `embeddings` (`[batch, results, dim]`) as tokens over the whole image, behind `prefix`.
 pub(crate) fn pooled(tokens: &Tokens, embeddings: Tensor<3>, prefix: Option<Tensor<3>>) -> Tokens {
     let [batch, results, _] = embeddings.dims();
-    let grids = tokens.layout().grids();
-    let images: Vec<f32> = grids
-        .iter()
-        .flat_map(|grid| {
-            let [height, width] = grid.size.map(|side| side as f32);
-            [height / 2.0, width / 2.0, height, width]
-        })
-        .collect();
-    let images = TensorData::new(images, [grids.len(), 1, 4]);
-    let boxes_px = Tensor::<3>::from_data(images, (&embeddings.device(), DType::F32))
-        .expand([batch, results, 4]);
+    let boxes_px = whole_images(tokens).expand([batch, results, 4]);
     let pooled = Tokens::new(embeddings, tokens.layout().clone(), Places::Boxes(boxes_px));
     match prefix {
         Some(prefix) => pooled.with_prefix(prefix),

@@ -2,11 +2,12 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
 
 use crate::grid::PatchGrid;
 use crate::grid::nonzero;
 use crate::or_panic::OrPanic;
+use crate::reduce::mask::kept::{Kept, MaskPlan, check_ratio, kept_of, picked};
 use crate::reduce::reduce::{Reduce, Reduced, Seen};
 use crate::tokens::{PlaceKind, Restore};
 use crate::{Error, Noise, Tokens};
@@ -93,9 +94,7 @@ impl RandomMask {
     ///
     /// [`Error::MaskRatio`] outside `[0, 1)`.
     pub fn try_new(ratio: f64) -> Result<Self, Error> {
-        if !(0.0..1.0).contains(&ratio) {
-            return Err(Error::MaskRatio { got: ratio });
-        }
+        check_ratio(ratio)?;
         Ok(Self { ratio, keep: None })
     }
 
@@ -113,7 +112,7 @@ impl RandomMask {
     pub fn kept(&self, tokens: usize) -> usize {
         match self.keep {
             Some(keep) => keep.min(tokens),
-            None => ((tokens as f64 * (1.0 - self.ratio)) as usize).max(1),
+            None => kept_of(tokens, self.ratio),
         }
     }
 
@@ -131,9 +130,8 @@ impl RandomMask {
         noise: &[f32],
         device: &Device,
     ) -> Result<MaskPlan, Error> {
-        let (keep, owner) = self.draw(batch, grid.tokens(), noise, device)?;
-        let restore = Restore::to_grid(owner, grid.into());
-        Ok(MaskPlan { keep, restore })
+        let kept = self.draw(batch, grid.tokens(), noise)?;
+        Ok(kept.plan(grid.into(), device))
     }
 
     /// Masks tokens that are there already; the prefix stays.
@@ -143,43 +141,12 @@ impl RandomMask {
     /// If there is not one noise value per patch token.
     #[track_caller]
     pub fn apply(&self, tokens: Tokens, noise: &[f32]) -> (Tokens, Restore) {
-        let device = tokens.embeddings().device();
-        let (keep, owner) = self
-            .draw(tokens.batch(), tokens.tokens(), noise, &device)
-            .or_panic();
-        let restore = Restore::new(owner, &tokens);
-        (tokens.select(keep), restore)
+        let kept = self.draw(tokens.batch(), tokens.tokens(), noise);
+        kept.or_panic().apply(tokens)
     }
 
-    /// Which tokens to keep, `[batch, kept]`, and for each token its place among them, `[batch, tokens]`, −1: masked.
-    fn draw(
-        &self,
-        batch: usize,
-        tokens: usize,
-        noise: &[f32],
-        device: &Device,
-    ) -> Result<(Tensor<2, Int>, Tensor<2, Int>), Error> {
-        if noise.len() != batch * tokens {
-            return Err(Error::Shape {
-                what: "noise values (batch, tokens)",
-                expected: vec![batch, tokens],
-                got: vec![noise.len()],
-            });
-        }
-        let kept = self.kept(tokens);
-        let mut keep = Vec::with_capacity(batch * kept);
-        let mut owner = vec![-1i32; batch * tokens];
-        for (image, noise) in noise.chunks(tokens).enumerate() {
-            let mut order: Vec<usize> = (0..tokens).collect();
-            order.sort_by(|&a, &b| noise[a].total_cmp(&noise[b]));
-            for (rank, &token) in order[..kept].iter().enumerate() {
-                owner[image * tokens + token] = rank as i32;
-                keep.push(token as i32);
-            }
-        }
-        let keep = Tensor::from_data(TensorData::new(keep, [batch, kept]), device);
-        let owner = Tensor::from_data(TensorData::new(owner, [batch, tokens]), device);
-        Ok((keep, owner))
+    fn draw(&self, batch: usize, tokens: usize, noise: &[f32]) -> Result<Kept, Error> {
+        Kept::least_noise(noise, [batch, tokens, self.kept(tokens)])
     }
 }
 
@@ -189,10 +156,7 @@ impl Reduce for RandomMask {
     }
 
     fn places(&self, places: PlaceKind) -> Result<PlaceKind, Error> {
-        Ok(match places {
-            PlaceKind::Cells => PlaceKind::Picked,
-            other => other,
-        })
+        Ok(picked(places))
     }
 
     fn noise(&self, batch: usize, tokens: usize) -> usize {
@@ -210,20 +174,11 @@ impl Reduce for RandomMask {
     }
 }
 
-/// What stays visible, and how to come back.
-#[derive(Debug, Clone)]
-pub struct MaskPlan {
-    /// Visible cells, `[batch, kept]`, in ascending order of noise.
-    pub keep: Tensor<2, Int>,
-    /// The way back.
-    pub restore: Restore,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::grid::{Remainder, Window};
-    use burn::tensor::Distribution;
+    use burn::tensor::{Distribution, Tensor};
     use rstest::rstest;
 
     #[test]
