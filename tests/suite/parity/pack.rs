@@ -149,7 +149,7 @@ fn a_pack_is_a_row_with_a_block_diagonal_mask() {
     golden(FILE, |backend, golden| {
         let device = &backend.device;
         let embed = LinearPatchEmbedConfig::new([4, 4], 2, 16).init(device);
-        let position = AnyPositionConfig::None(NoPositionConfig::new());
+        let position = AnyPositionConfig::NoPosition(NoPositionConfig::new());
         let encoder = EncoderConfig::new(2, 4).with_position(position);
         let vit = fill_as_torch(VitConfig::new([8, 12], encoder).init(embed, device));
         let sizes = [[8, 12], [16, 8], [4, 20]].into_iter().zip(70..);

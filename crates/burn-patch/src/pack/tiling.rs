@@ -11,7 +11,8 @@ use crate::tokens::Places;
 use crate::{Error, Tokens};
 
 /// How a picture of any size becomes tiles of one size and a thumbnail: resized onto a canvas of whole tiles, which is
-/// then cut.
+/// then cut. To an encoder each tile is an image ([`BySize::new`](crate::pack::BySize::new) packs them with others), or
+/// all of them are [joined](Self::join) to one.
 ///
 /// Liu et al., [LLaVA-NeXT](https://llava-vl.github.io/blog/2024-01-30-llava-next/) (AnyRes), in transformers
 /// `select_best_resolution`, `get_patch_output_size` (`image_processing_utils.py`) and `image_processing_llava_next.py`;
