@@ -129,6 +129,9 @@ mod tests {
     use burn_patch::pack::Overflow;
     use burn_patch::position::{AnyPositionConfig, SinCosPositionConfig};
     use burn_patch::reduce::AnyReduceConfig;
+    use burn_patch::tokens::{Attend, Rotation, RotationPairs, Units};
+
+    use crate::layers::AttentionConfig;
 
     fn config(pooling: Pooling) -> VitConfig {
         let position = AnyPositionConfig::SinCos(SinCosPositionConfig::new());
@@ -192,6 +195,48 @@ mod tests {
         packed
             .into_data()
             .assert_approx_eq(&alone, Tolerance::<f32>::rel_abs(1e-5, 1e-5));
+    }
+
+    /// Angles by row and column; none for what has no place.
+    fn attend(tokens: &Tokens) -> Attend {
+        let places = tokens.coordinates(Units::Cells);
+        let [batch, ..] = places.dims();
+        let zeros = Tensor::zeros([batch, tokens.prefix(), 2], &places.device());
+        let angles = Tensor::cat(vec![zeros, places], 1);
+        let angles = Tensor::cat(vec![angles.clone(), angles], 2).unsqueeze_dim::<4>(1);
+        let rotation = Rotation {
+            cos: angles.clone().cos(),
+            sin: angles.sin(),
+            pairs: RotationPairs::Halves,
+        };
+        Attend {
+            rotation: Some(rotation),
+            ..Attend::default()
+        }
+    }
+
+    #[test]
+    fn places_turn_the_tokens_of_a_pack_as_those_of_each_image_and_class_tokens_not_at_all() {
+        let device = Device::flex();
+        let vit = config(Pooling::Mean).init(embed(&device), &device);
+        let attention = AttentionConfig::new(8, 2).try_init(&device).unwrap();
+        let run = |tokens: Tokens| {
+            let (attend, reach) = (attend(&tokens), tokens.reach_with_prefix());
+            tokens.map(|x| attention.forward(x, &attend, reach))
+        };
+        let images = images(&device);
+        let tokens = vit.embed_by_size(&images).unwrap();
+        let pack = Packer::new(16).pack(&tokens).unwrap().remove(0);
+        let turned = run(pack.tokens().clone()).into_embeddings();
+        let turned = pack.with_embeddings(turned).unpack();
+        for (image, pixels) in images.into_iter().enumerate() {
+            let alone = vit.embed_by_size(&[pixels]).unwrap().padded();
+            let count = alone.prefix() + alone.tokens();
+            let want = run(alone).into_embeddings().into_data();
+            let got = turned.embeddings().slice_dim(0, image..image + 1);
+            let got = got.slice_dim(1, ..count).into_data();
+            got.assert_approx_eq(&want, Tolerance::<f32>::rel_abs(1e-5, 1e-5));
+        }
     }
 
     #[test]

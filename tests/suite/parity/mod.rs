@@ -7,6 +7,7 @@ mod foundation;
 mod hierarchy;
 mod merge;
 mod motion;
+mod pack;
 mod reduce;
 mod rotary;
 mod spectral;

@@ -10,6 +10,8 @@ mod packed;
 mod packer;
 mod padded;
 mod slot;
+mod thumbnail;
+mod tiling;
 
 pub use by_size::BySize;
 pub use fit::size_for_budget;
@@ -19,3 +21,5 @@ pub use packed::Packed;
 pub use packer::Packer;
 pub use padded::valid_mask;
 pub use slot::Slot;
+pub use thumbnail::Thumbnail;
+pub use tiling::Tiling;

@@ -33,7 +33,7 @@ impl Tokens {
 
     /// What `table` (`[grids, 1, width]`) says of each grid, for each token: `[grids, 1, width]`, or
     /// `[batch, tokens, width]` in a pack.
-    pub(super) fn by_grid(&self, table: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn by_grid(&self, table: Tensor<3>) -> Tensor<3> {
         let Some(index) = self.grid_index() else {
             return table;
         };

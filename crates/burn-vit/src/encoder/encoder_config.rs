@@ -267,13 +267,13 @@ mod tests {
     fn a_vit_runs_and_learns_with_every_position() {
         let device = Device::flex().autodiff();
         for entry in POSITIONS {
-            let embed = LinearPatchEmbedConfig::new([4, 4], 1, 8).init(&device);
+            let embed = LinearPatchEmbedConfig::new([4, 4], 1, 16).init(&device);
             let weight = embed.proj.weight.val();
             let vit = vit(entry.name, 3).init(embed, &device);
             let noise = vec![0.5; vit.noise(2, [8, 12]).unwrap()];
             let images = Tensor::random([2, 1, 8, 12], Distribution::Default, &device);
             let features = vit.forward_with(images, &noise);
-            assert_eq!(features.dims(), [2, 8]);
+            assert_eq!(features.dims(), [2, 16]);
             let loss = features.powi_scalar(4).sum();
             let grad = weight.grad(&loss.clone().backward()).unwrap();
             for values in [loss.inner().into_data(), grad.into_data()] {

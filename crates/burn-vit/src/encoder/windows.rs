@@ -83,6 +83,9 @@ mod tests {
     use crate::encoder::encoder_config::EncoderConfig;
     use crate::reduce_at::ReduceAt;
 
+    /// Two heads of a width that every encoding takes.
+    const DIM: usize = 16;
+
     fn grid() -> PatchGrid {
         let patch = Window::patch([2, 2], Default::default());
         patch.layout([8, 12]).unwrap()
@@ -94,7 +97,7 @@ mod tests {
             places: PlaceKind::Cells,
             tokens: 24,
             prefix: 0,
-            dim: 8,
+            dim: DIM,
         }
     }
 
@@ -106,7 +109,7 @@ mod tests {
     }
 
     fn draw(device: &Device) -> Tensor<3> {
-        Tensor::random([2, 24, 8], Distribution::Default, device)
+        Tensor::random([2, 24, DIM], Distribution::Default, device)
     }
 
     fn run(encoder: &Encoder, tokens: Tensor<3>) -> Tensor<3> {
@@ -139,7 +142,9 @@ mod tests {
         let mark = Tensor::<1, burn::tensor::Int>::arange(0..24, &device)
             .equal_elem(23)
             .float();
-        let moved = tokens.clone() + mark.reshape([1, 24, 1]);
+        // Not the same for every feature: a norm would take that away.
+        let features = Tensor::<1, burn::tensor::Int>::arange(0..DIM as i64, &device).float();
+        let moved = tokens.clone() + mark.reshape([1, 24, 1]) * features.reshape([1, 1, DIM]);
         for (global_every, reached) in [(0, 2i64), (2, 24)] {
             let encoder = config("decomposed", [3, 4], global_every)
                 .try_init(&input(), true, &device)
