@@ -20,6 +20,11 @@ pub enum Error {
     /// A class token is pooled but there is none.
     #[error("pooling by class token needs one; expected a prefix with a class token, got none")]
     NoClassToken,
+    /// A distilled head without a distillation token behind a pooled class token.
+    #[error(
+        "a distilled head needs a distillation token and pooling by class token; expected both in the config"
+    )]
+    NoDistillationToken,
     /// A patch of one value has no variance to normalise by.
     #[error("normalised targets need at least 2 values per patch, got 1; use Target::Pixels")]
     SingleValue,

@@ -15,7 +15,8 @@ use crate::setters::setters;
 pub struct PrefixConfig {
     /// Whether there is a class token.
     pub cls_token: bool,
-    /// Whether there is a distillation token (DeiT). It is a token like the others: there is no second classifier for it.
+    /// Whether there is a distillation token (DeiT). [`HeadConfig::distilled`](crate::HeadConfig::distilled) gives it a
+    /// classifier.
     pub dist_token: bool,
     /// Number of register tokens.
     pub registers: usize,

@@ -1,11 +1,11 @@
 //! The vision transformer.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::module::{Module, Param};
+use burn::tensor::{Bool, Device, Tensor};
 use burn_patch::OrPanic;
 use burn_patch::embed::PatchEmbed;
 use burn_patch::grid::PatchGrid;
-use burn_patch::layers::LayerNormConfig;
+use burn_patch::layers::{LayerNormConfig, NORMAL};
 use burn_patch::tokens::PlaceKind;
 use burn_patch::{Noise, Tokens};
 
@@ -19,7 +19,7 @@ use crate::vit_config::VitConfig;
 ///
 /// Dosovitskiy et al., [An Image is Worth 16×16 Words](https://arxiv.org/abs/2010.11929);
 /// `timm/models/vision_transformer.py` of timm 1.0.31. Its names are ours below `patch_embed`, `prefix` and `encoder`,
-/// but for `encoder.position`, which holds `pos_embed`, and `head.fc`, which is its `head`.
+/// but for `encoder.position`, which holds `pos_embed`, and `head.fc`, which is its `head`. The mask token is DINOv2's.
 ///
 /// # Shapes
 ///
@@ -53,6 +53,8 @@ pub struct Vit<E: PatchEmbed> {
     pub patch_embed: E,
     /// Tokens in front of them.
     pub prefix: Prefix,
+    /// Stands in for masked patches in [`encode_masked`](Self::encode_masked), `[1, 1, dim]`.
+    pub mask_token: Option<Param<Tensor<3>>>,
     /// The blocks.
     pub encoder: Encoder,
     /// Pooling and classifier.
@@ -82,15 +84,19 @@ impl VitConfig {
     /// If the embedding refuses the image size, heads do not divide the width, a rate is out of
     /// range, a class token is pooled that is not there, or positions or a reducer do not fit.
     pub fn try_init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Result<Vit<E>, Error> {
-        if self.head.pooling == Pooling::ClassToken && !self.prefix.cls_token {
+        if self.head.pooling.class_token() && !self.prefix.cls_token {
             return Err(Error::NoClassToken);
+        }
+        if self.head.distilled && !(self.head.pooling.class_token() && self.prefix.dist_token) {
+            return Err(Error::NoDistillationToken);
         }
         let input = input(&embed, self.image, self.prefix.count())?;
         let (dim, encoder) = (input.dim, &self.encoder);
-        let norm = self.head.pooling != Pooling::MeanBeforeNorm;
+        let norm = !self.head.pooling.before_norm();
         Ok(Vit {
             patch_embed: embed,
             prefix: self.prefix.init(dim, device),
+            mask_token: self.mask_token.then(|| NORMAL.init([1, 1, dim], device)),
             encoder: encoder.try_init(&input, norm, device)?,
             head: self
                 .head
@@ -181,6 +187,28 @@ impl<E: PatchEmbed> Vit<E> {
         self.encoder.forward(tokens, &[], &mut noise.into())
     }
 
+    /// As [`encode`](Self::encode), the mask token in place of the patches where `mask` (`[batch, patches]`) is true:
+    /// BEiT's and iBOT's pre-training, which DINOv2 keeps.
+    ///
+    /// # Panics
+    ///
+    /// As [`encode`](Self::encode), or if there is no mask token.
+    #[track_caller]
+    pub fn encode_masked<'a>(
+        &self,
+        patches: Tokens,
+        mask: Tensor<2, Bool>,
+        noise: impl Into<Noise<'a>>,
+    ) -> Encoded {
+        let token = self.mask_token.as_ref().expect("a mask token").val();
+        let patches = patches.map(|embeddings| {
+            let shape = embeddings.dims();
+            let mask = mask.unsqueeze_dim::<3>(2).expand(shape);
+            embeddings.mask_where(mask, token.expand(shape))
+        });
+        self.encode(patches, noise)
+    }
+
     /// What the model makes of images of `size` (`[height, width]` in pixels), without running.
     ///
     /// # Errors
@@ -233,17 +261,22 @@ impl<E: PatchEmbed> Vit<E> {
     ///
     /// [`Error::NoClassToken`] if a class token is to be pooled that is not there.
     pub fn with_head(mut self, head: &HeadConfig, device: &Device) -> Result<Self, Error> {
-        if head.pooling == Pooling::ClassToken && self.prefix.cls_token.is_none() {
+        if head.pooling.class_token() && self.prefix.cls_token.is_none() {
             return Err(Error::NoClassToken);
+        }
+        if head.distilled && !(head.pooling.class_token() && self.prefix.dist_token.is_some()) {
+            return Err(Error::NoDistillationToken);
         }
         let (dim, heads, epsilon) = (self.patch_embed.dim(), self.encoder.heads(), self.epsilon());
         self.head = head.try_init(dim, heads, epsilon, device)?;
         self.encoder.norm = match head.pooling {
-            Pooling::MeanBeforeNorm => None,
-            _ => self.encoder.norm.or_else(|| {
-                let norm = LayerNormConfig::new(dim).with_epsilon(epsilon);
-                Some(norm.init(device))
-            }),
+            Pooling::MeanBeforeNorm | Pooling::ClassTokenBeforeNorm => None,
+            Pooling::ClassToken | Pooling::Mean | Pooling::Attention => {
+                self.encoder.norm.or_else(|| {
+                    let norm = LayerNormConfig::new(dim).with_epsilon(epsilon);
+                    Some(norm.init(device))
+                })
+            }
         };
         Ok(self)
     }

@@ -23,6 +23,8 @@ pub struct VitConfig {
     pub prefix: PrefixConfig,
     /// Pooling and classifier.
     pub head: HeadConfig,
+    /// Whether there is a token that stands in for masked patches.
+    pub mask_token: bool,
 }
 
 impl Config for VitConfig {}
@@ -35,6 +37,7 @@ impl VitConfig {
             encoder,
             prefix: PrefixConfig::default(),
             head: HeadConfig::default(),
+            mask_token: false,
         }
     }
 }
@@ -46,6 +49,8 @@ setters!(VitConfig {
     with_prefix: prefix, PrefixConfig;
     /// Pooling and classifier.
     with_head: head, HeadConfig;
+    /// Whether there is a token that stands in for masked patches.
+    with_mask_token: mask_token, bool;
 });
 
 /// What to change in a file of the version whose configs did not nest.
@@ -64,6 +69,8 @@ struct File {
     prefix: PrefixConfig,
     #[serde(default)]
     head: HeadConfig,
+    #[serde(default)]
+    mask_token: bool,
     #[serde(flatten)]
     others: BTreeMap<String, IgnoredAny>,
 }
@@ -77,6 +84,7 @@ impl TryFrom<File> for VitConfig {
             encoder,
             prefix,
             head,
+            mask_token,
             others,
         } = file;
         match (encoder, others.keys().next()) {
@@ -85,6 +93,7 @@ impl TryFrom<File> for VitConfig {
                 encoder,
                 prefix,
                 head,
+                mask_token,
             }),
             (Some(_), Some(other)) => Err(format!("unknown field `{other}` of a ViT's config")),
             (None, _) => Err(format!("this ViT's config has no `encoder`: {MOVED}")),

@@ -5,8 +5,9 @@ use burn::module::Module;
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
 
+use crate::layers::activation::Activation;
+use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{XAVIER, apply, linear};
-use crate::ops::gelu;
 
 /// Configuration of [`Mlp`].
 #[derive(Config, Debug)]
@@ -26,12 +27,16 @@ pub struct MlpConfig {
     /// Whether the second layer has a bias.
     #[config(default = true)]
     pub last_bias: bool,
+    /// What stands between the layers; none: the exact GELU.
+    pub activation: Option<Activation>,
+    /// Epsilon of a norm before the second layer; none: no norm (EVA-02 has one).
+    pub norm: Option<f64>,
 }
 
-/// Two linear layers with an exact GELU between.
+/// Two linear layers with an activation between, the exact GELU unless asked otherwise.
 ///
-/// Vaswani et al., [Attention Is All You Need](https://arxiv.org/abs/1706.03762), section 3.3; timm's `Mlp`
-/// (`timm/layers/mlp.py`), whose parameter names these are.
+/// Vaswani et al., [Attention Is All You Need](https://arxiv.org/abs/1706.03762), section 3.3; timm's `Mlp` and, for a
+/// gated activation, `GluMlp` (`timm/layers/mlp.py`), whose parameter names these are.
 ///
 /// # Shapes
 ///
@@ -40,7 +45,12 @@ pub struct MlpConfig {
 ///
 /// # Equation
 ///
-/// `W₂·GELU(W₁·x + b₁) + b₂`
+/// `W₂·norm(f(W₁·x + b₁)) + b₂`, the norm only where there is one
+///
+/// # Departures
+///
+/// A gated activation has gate and value side by side in the first layer, the gate first, as in DINOv2's g; EVA-02 keeps
+/// two layers.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -52,10 +62,14 @@ pub struct MlpConfig {
 /// ```
 #[derive(Module, Debug)]
 pub struct Mlp {
-    /// `dim → hidden`.
+    /// `dim → hidden`, twice that before a gated activation.
     pub fc1: Linear,
+    /// Before the second layer.
+    pub norm: Option<LayerNorm>,
     /// `hidden → output`.
     pub fc2: Linear,
+    #[module(skip)]
+    activation: Activation,
 }
 
 impl MlpConfig {
@@ -66,9 +80,15 @@ impl MlpConfig {
             let bias = bias.then(|| self.bias_initializer.clone());
             linear(shape, self.initializer.clone(), bias, device)
         };
+        let activation = self.activation.unwrap_or_default();
         Mlp {
-            fc1: linear([self.dim, self.hidden], true),
+            fc1: linear([self.dim, activation.inputs() * self.hidden], true),
+            norm: self.norm.map(|epsilon| {
+                let norm = LayerNormConfig::new(self.hidden).with_epsilon(epsilon);
+                norm.init(device)
+            }),
             fc2: linear([self.hidden, output], self.last_bias),
+            activation,
         }
     }
 }
@@ -80,7 +100,12 @@ impl Mlp {
     ///
     /// If the last axis of `x` is not `dim`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        apply(&self.fc2, gelu(apply(&self.fc1, x)))
+        let x = self.activation.apply(apply(&self.fc1, x));
+        let x = match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        apply(&self.fc2, x)
     }
 }
 
@@ -103,6 +128,26 @@ mod tests {
         let x = Tensor::<2>::random([4, 3], Distribution::Default, &device);
         let want = activation::gelu(mlp.fc1.forward(x.clone()));
         let want = mlp.fc2.forward(want).into_data();
+        let got = mlp.forward(x).into_data();
+        got.assert_approx_eq(&want, Tolerance::<f32>::rel_abs(1e-5, 1e-6));
+    }
+
+    #[test]
+    fn a_gate_multiplies_and_a_norm_follows_it() {
+        let device = Device::flex();
+        let mlp = MlpConfig::new(3, 6)
+            .with_activation(Some(Activation::SwiGlu))
+            .with_norm(Some(1e-6))
+            .init(&device);
+        assert_eq!(mlp.fc1.weight.dims(), [3, 12]);
+        let x = Tensor::<2>::random([4, 3], Distribution::Default, &device);
+        let [gate, value] = {
+            let both = mlp.fc1.forward(x.clone());
+            [both.clone().slice_dim(1, ..6), both.slice_dim(1, 6..)]
+        };
+        let gated = gate.clone() * activation::sigmoid(gate) * value;
+        let norm = mlp.norm.as_ref().expect("asked for");
+        let want = mlp.fc2.forward(norm.forward(gated)).into_data();
         let got = mlp.forward(x).into_data();
         got.assert_approx_eq(&want, Tolerance::<f32>::rel_abs(1e-5, 1e-6));
     }

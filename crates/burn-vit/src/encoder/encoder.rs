@@ -57,6 +57,8 @@ pub struct Encoded {
 pub struct Encoder {
     /// Positions.
     pub position: AnyPosition,
+    /// Before the blocks, behind positions.
+    pub norm_pre: Option<LayerNorm>,
     /// The blocks.
     pub blocks: Vec<Block>,
     /// What reduces the patch tokens.
@@ -151,7 +153,7 @@ impl Encoder {
         };
         let mut tapped = Vec::with_capacity(taps.len());
         for (index, block) in self.blocks.iter().enumerate() {
-            run.tokens = self.position.add(run.tokens, index);
+            run.tokens = self.placed(run.tokens, index);
             for reduce in self.at(Stage::BeforeBlock(index)) {
                 let reduced = reduce.reduce(run.tokens.clone(), Seen::Tokens, index, noise);
                 run.take(reduced);
@@ -183,6 +185,15 @@ impl Encoder {
             tokens,
             restore: run.way.into_restore(),
             taps: tapped,
+        }
+    }
+
+    /// Tokens with what their positions add before block `index`, normed before the first where there is such a norm.
+    fn placed(&self, tokens: Tokens, index: usize) -> Tokens {
+        let tokens = self.position.add(tokens, index);
+        match &self.norm_pre {
+            Some(norm) if index == 0 => tokens.map(|embeddings| norm.forward(embeddings)),
+            _ => tokens,
         }
     }
 

@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::nn::Initializer;
 use burn::tensor::Device;
-use burn_patch::layers::{LayerNormConfig, XAVIER};
+use burn_patch::layers::{Activation, LayerNormConfig, XAVIER};
 use burn_patch::position::{AnyPositionConfig, Site};
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::Error;
 use crate::encoder::drop_rate::drop_rate;
 use crate::encoder::encoder::Encoder;
 use crate::encoder::encoder_layout::EncoderInput;
-use crate::layers::BlockConfig;
+use crate::layers::{BlockConfig, QkvBias};
 use crate::reduce_at::{ReduceAt, Stage};
 use crate::setters::setters;
 
@@ -44,6 +44,24 @@ pub struct EncoderConfig {
     /// What reduces the patch tokens, and where.
     #[serde(default)]
     pub reducers: Vec<ReduceAt>,
+    /// Width in the MLPs, in place of `mlp_ratio`.
+    #[serde(default)]
+    pub mlp_hidden: Option<usize>,
+    /// What stands in the MLPs.
+    #[serde(default)]
+    pub activation: Activation,
+    /// Whether MLPs have a norm before their second layer (EVA-02).
+    #[serde(default)]
+    pub mlp_norm: bool,
+    /// Which of query, key and value have a bias.
+    #[serde(default)]
+    pub qkv_bias: QkvBias,
+    /// Whether queries and keys are normed by head.
+    #[serde(default)]
+    pub qk_norm: bool,
+    /// Whether there is a norm before the first block, behind positions (CLIP).
+    #[serde(default)]
+    pub pre_norm: bool,
 }
 
 fn mlp_ratio() -> f64 {
@@ -76,6 +94,12 @@ impl EncoderConfig {
             initializer: XAVIER,
             position: AnyPositionConfig::default(),
             reducers: Vec::new(),
+            mlp_hidden: None,
+            activation: Activation::default(),
+            mlp_norm: false,
+            qkv_bias: QkvBias::default(),
+            qk_norm: false,
+            pre_norm: false,
         }
     }
 
@@ -99,17 +123,19 @@ impl EncoderConfig {
             .reducers
             .iter()
             .map(|at| at.try_init(self.depth, device));
+        let layer_norm = || {
+            LayerNormConfig::new(dim)
+                .with_epsilon(self.epsilon)
+                .init(device)
+        };
         let encoder = Encoder {
+            norm_pre: self.pre_norm.then(layer_norm),
             position: self.position.try_init(&site, device)?,
             blocks: (0..self.depth)
                 .map(|index| self.block(index, dim).try_init(device))
                 .collect::<Result<_, _>>()?,
             reducers: reducers.collect::<Result<_, _>>()?,
-            norm: norm.then(|| {
-                LayerNormConfig::new(dim)
-                    .with_epsilon(self.epsilon)
-                    .init(device)
-            }),
+            norm: norm.then(layer_norm),
             stages: self.reducers.iter().map(|at| at.stage).collect(),
         };
         encoder.layout(input)?;
@@ -139,6 +165,11 @@ impl EncoderConfig {
             .with_drop_path(drop_rate(self.drop_path, index, self.depth))
             .with_epsilon(self.epsilon)
             .with_initializer(self.initializer.clone())
+            .with_mlp_hidden(self.mlp_hidden)
+            .with_activation(Some(self.activation))
+            .with_mlp_norm(Some(self.mlp_norm))
+            .with_qkv_bias(Some(self.qkv_bias))
+            .with_qk_norm(Some(self.qk_norm))
     }
 }
 
@@ -157,6 +188,18 @@ setters!(EncoderConfig {
     with_position: position, AnyPositionConfig;
     /// What reduces the patch tokens, and where.
     with_reducers: reducers, Vec<ReduceAt>;
+    /// The width in the MLPs, in place of `mlp_ratio`.
+    with_mlp_hidden: mlp_hidden, Option<usize>;
+    /// What stands in the MLPs.
+    with_activation: activation, Activation;
+    /// Whether MLPs have a norm before their second layer.
+    with_mlp_norm: mlp_norm, bool;
+    /// Which of query, key and value have a bias.
+    with_qkv_bias: qkv_bias, QkvBias;
+    /// Whether queries and keys are normed by head.
+    with_qk_norm: qk_norm, bool;
+    /// Whether there is a norm before the first block.
+    with_pre_norm: pre_norm, bool;
 });
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
 use burn_patch::Tokens;
-use burn_patch::layers::{LayerNorm, LayerNormConfig, Mlp, MlpConfig, XAVIER, apply, linear};
+use burn_patch::layers::{
+    Activation, LayerNorm, LayerNormConfig, Mlp, MlpConfig, XAVIER, apply, linear,
+};
 use burn_patch::ops::{AttentionOptions, Qkv, attention};
 
 use crate::Error;
@@ -24,6 +26,8 @@ pub struct AttentionPoolConfig {
     /// Added to the variance in LayerNorm.
     #[config(default = 1e-6)]
     pub epsilon: f64,
+    /// What stands in the MLP; none: the exact GELU.
+    pub activation: Option<Activation>,
 }
 
 /// One trained query attends to all tokens; a perceptron follows.
@@ -90,7 +94,9 @@ impl AttentionPoolConfig {
             norm: LayerNormConfig::new(self.dim)
                 .with_epsilon(self.epsilon)
                 .init(device),
-            mlp: MlpConfig::new(self.dim, hidden).init(device),
+            mlp: MlpConfig::new(self.dim, hidden)
+                .with_activation(self.activation)
+                .init(device),
             heads: self.heads,
         })
     }

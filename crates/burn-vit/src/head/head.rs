@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
 use burn_patch::Tokens;
-use burn_patch::layers::{LayerNorm, LayerNormConfig, NORMAL, apply, linear};
+use burn_patch::layers::{Activation, LayerNorm, LayerNormConfig, NORMAL, apply, linear};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -25,6 +25,20 @@ pub enum Pooling {
     MeanBeforeNorm,
     /// A trained query that attends to all tokens (big_vision's and timm's `map`, SigLIP).
     Attention,
+    /// The class token, then a norm in place of the encoder's (transformers' CLIP, timm's `token` with `fc_norm`).
+    ClassTokenBeforeNorm,
+}
+
+impl Pooling {
+    /// Whether the class token is pooled.
+    pub(crate) fn class_token(self) -> bool {
+        matches!(self, Self::ClassToken | Self::ClassTokenBeforeNorm)
+    }
+
+    /// Whether a norm behind the pooling stands in place of the encoder's.
+    pub(crate) fn before_norm(self) -> bool {
+        matches!(self, Self::MeanBeforeNorm | Self::ClassTokenBeforeNorm)
+    }
 }
 
 /// Configuration of [`Head`].
@@ -35,6 +49,10 @@ pub struct HeadConfig {
     pub classes: Option<usize>,
     /// What the head sees.
     pub pooling: Pooling,
+    /// Whether a second classifier sees the distillation token, and logits are the mean of both (DeiT).
+    pub distilled: bool,
+    /// What stands in the MLP of an attention pool.
+    pub pool_activation: Activation,
 }
 
 impl Config for HeadConfig {}
@@ -67,15 +85,18 @@ impl HeadConfig {
             Pooling::Attention => Some(
                 AttentionPoolConfig::new(dim, heads)
                     .with_epsilon(epsilon)
+                    .with_activation(Some(self.pool_activation))
                     .try_init(device)?,
             ),
             _ => None,
         };
         let head = Head {
             attn_pool: pool,
-            fc_norm: (self.pooling == Pooling::MeanBeforeNorm).then(norm),
+            fc_norm: self.pooling.before_norm().then(norm),
             fc: None,
+            fc_dist: None,
             pooling: self.pooling,
+            distilled: self.distilled,
         };
         Ok(match self.classes {
             Some(classes) => head.with_classes(dim, classes, device),
@@ -89,11 +110,17 @@ setters!(HeadConfig {
     with_classes: classes, Option<usize>;
     /// What the head sees.
     with_pooling: pooling, Pooling;
+    /// Whether a second classifier sees the distillation token.
+    with_distilled: distilled, bool;
+    /// What stands in the MLP of an attention pool.
+    with_pool_activation: pool_activation, Activation;
 });
 
 /// Pooling, and a classifier if there are classes.
 ///
-/// timm's `forward_head` in `timm/models/vision_transformer.py`; `fc` is its `head`.
+/// timm's `forward_head` in `timm/models/vision_transformer.py` and, for a distilled head, in `timm/models/deit.py`
+/// (Touvron et al., [Training data-efficient image transformers](https://arxiv.org/abs/2012.12877), section 4); `fc` is
+/// its `head`, `fc_dist` its `head_dist`.
 ///
 /// # Shapes
 ///
@@ -115,12 +142,17 @@ setters!(HeadConfig {
 pub struct Head {
     /// Pools where [`Pooling::Attention`] is asked for.
     pub attn_pool: Option<AttentionPool>,
-    /// After the mean where [`Pooling::MeanBeforeNorm`] is asked for.
+    /// After the mean or the class token where [`Pooling::MeanBeforeNorm`] or [`Pooling::ClassTokenBeforeNorm`] is asked
+    /// for.
     pub fc_norm: Option<LayerNorm>,
     /// The classifier.
     pub fc: Option<Linear>,
+    /// The classifier of the distillation token.
+    pub fc_dist: Option<Linear>,
     #[module(skip)]
     pooling: Pooling,
+    #[module(skip)]
+    distilled: bool,
 }
 
 impl Head {
@@ -130,14 +162,17 @@ impl Head {
     ///
     /// If a class token is pooled and there is no prefix.
     pub fn forward(&self, tokens: &Tokens) -> Tensor<2> {
-        let features = self.pool(tokens);
-        match &self.fc {
-            Some(fc) => apply(fc, features),
-            None => features,
+        match (&self.fc, &self.fc_dist) {
+            (Some(class), Some(distilled)) => {
+                let logits = apply(class, first(tokens, 0));
+                (logits + apply(distilled, first(tokens, 1))) / 2.0
+            }
+            (Some(fc), None) => apply(fc, self.pool(tokens)),
+            _ => self.pool(tokens),
         }
     }
 
-    /// What the classifier sees, `[batch, dim]`.
+    /// What the classifier sees, `[batch, dim]`; of a distilled head the mean of what both see.
     ///
     /// # Panics
     ///
@@ -146,27 +181,31 @@ impl Head {
         if let Some(pool) = &self.attn_pool {
             return pool.forward(tokens);
         }
-        match self.pooling {
-            Pooling::ClassToken => {
-                let prefix = tokens.prefix_embeddings().expect("a class token to pool");
-                prefix.slice_dim(1, 0..1).squeeze_dim(1)
+        let features = match self.pooling {
+            Pooling::ClassToken | Pooling::ClassTokenBeforeNorm if self.distilled => {
+                (first(tokens, 0) + first(tokens, 1)) / 2.0
             }
-            _ => match &self.fc_norm {
-                Some(norm) => norm.forward(tokens.mean()),
-                None => tokens.mean(),
-            },
+            Pooling::ClassToken | Pooling::ClassTokenBeforeNorm => first(tokens, 0),
+            Pooling::Mean | Pooling::MeanBeforeNorm | Pooling::Attention => tokens.mean(),
+        };
+        match &self.fc_norm {
+            Some(norm) => norm.forward(features),
+            None => features,
         }
     }
 
     /// The same head with a new classifier of features of width `dim`.
     #[must_use]
     pub fn with_classes(mut self, dim: usize, classes: usize, device: &Device) -> Self {
-        self.fc = Some(linear(
-            [dim, classes],
-            NORMAL,
-            Some(Initializer::Zeros),
-            device,
-        ));
+        let classifier = || linear([dim, classes], NORMAL, Some(Initializer::Zeros), device);
+        self.fc = Some(classifier());
+        self.fc_dist = self.distilled.then(classifier);
         self
     }
+}
+
+/// Prefix token `index`, `[batch, dim]`.
+fn first(tokens: &Tokens, index: usize) -> Tensor<2> {
+    let prefix = tokens.prefix_embeddings().expect("a class token to pool");
+    prefix.slice_dim(1, index..index + 1).squeeze_dim(1)
 }

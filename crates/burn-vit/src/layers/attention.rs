@@ -1,16 +1,29 @@
 //! Self-attention of a block.
 
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
-use burn_patch::layers::{XAVIER, apply, linear};
-use burn_patch::ops::{AttentionOptions, Qkv, at_least_single, attention};
+use burn_patch::layers::{LayerNorm, LayerNormConfig, XAVIER, apply, linear};
+use burn_patch::ops::{AttentionOptions, Qkv, at_least_single, attention, linear as linear_op};
 use burn_patch::reduce::{Seen, Sees};
 use burn_patch::tokens::{Attend, Reach, Rotation};
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
+
+/// Which of query, key and value have a bias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum QkvBias {
+    /// All three.
+    #[default]
+    All,
+    /// Query and value (BEiT, EVA-02, DINOv3): without rotation a key's bias changes no weight.
+    NoKey,
+    /// None of them.
+    None,
+}
 
 /// Configuration of [`Attention`].
 #[derive(Config, Debug)]
@@ -22,12 +35,18 @@ pub struct AttentionConfig {
     /// Initialiser of the weights; biases start at 0.
     #[config(default = "XAVIER")]
     pub initializer: Initializer,
+    /// Which of query, key and value have a bias; none: all.
+    pub qkv_bias: Option<QkvBias>,
+    /// Epsilon of norms over the width of a head, of queries and of keys; none: no such norms.
+    pub qk_norm: Option<f64>,
 }
 
 /// Multi-head self-attention with one fused projection for query, key and value.
 ///
-/// Vaswani et al., [Attention Is All You Need](https://arxiv.org/abs/1706.03762), eq. 1;
-/// `timm/models/vision_transformer.py` (`Attention`), whose `qkv` and `proj` these are.
+/// Vaswani et al., [Attention Is All You Need](https://arxiv.org/abs/1706.03762), eq. 1; Dehghani et al.,
+/// [Scaling Vision Transformers to 22 Billion Parameters](https://arxiv.org/abs/2302.05442), section 2 (norms of queries
+/// and keys); `timm/models/vision_transformer.py` (`Attention`), whose `qkv`, `q_norm`, `k_norm` and `proj` these are,
+/// and `timm/models/beit.py`, whose `q_bias` and `v_bias`.
 ///
 /// # Shapes
 ///
@@ -36,7 +55,7 @@ pub struct AttentionConfig {
 /// # Equation
 ///
 /// `softmax(Q·Kᵀ/√(dim/heads) + bias)·V`, heads side by side, then `proj`. Bias and rotation of queries and keys come
-/// from [`Attend`].
+/// from [`Attend`]; norms of queries and keys, where there are any, come before the rotation.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -52,6 +71,14 @@ pub struct AttentionConfig {
 pub struct Attention {
     /// Query, key and value, `dim → 3·dim`.
     pub qkv: Linear,
+    /// Bias of the queries where keys have none, `[dim]`.
+    pub q_bias: Option<Param<Tensor<1>>>,
+    /// Bias of the values where keys have none, `[dim]`.
+    pub v_bias: Option<Param<Tensor<1>>>,
+    /// Norm of the queries of a head.
+    pub q_norm: Option<LayerNorm>,
+    /// Norm of the keys of a head.
+    pub k_norm: Option<LayerNorm>,
     /// Output projection.
     pub proj: Linear,
     heads: usize,
@@ -65,13 +92,25 @@ impl AttentionConfig {
     /// [`Error::Heads`] if the heads do not divide the width.
     pub fn try_init(&self, device: &Device) -> Result<Attention, Error> {
         check_heads(self.dim, self.heads)?;
-        let linear = |output| {
-            let zeros = Some(Initializer::Zeros);
+        let linear = |output, bias: bool| {
+            let zeros = bias.then_some(Initializer::Zeros);
             linear([self.dim, output], self.initializer.clone(), zeros, device)
         };
+        let bias = self.qkv_bias.unwrap_or_default();
+        let apart =
+            || (bias == QkvBias::NoKey).then(|| Initializer::Zeros.init([self.dim], device));
+        let norm = || {
+            let config = LayerNormConfig::new(self.dim / self.heads);
+            self.qk_norm
+                .map(|epsilon| config.with_epsilon(epsilon).init(device))
+        };
         Ok(Attention {
-            qkv: linear(3 * self.dim),
-            proj: linear(self.dim),
+            qkv: linear(3 * self.dim, bias == QkvBias::All),
+            q_bias: apart(),
+            v_bias: apart(),
+            q_norm: norm(),
+            k_norm: norm(),
+            proj: linear(self.dim, true),
             heads: self.heads,
         })
     }
@@ -109,7 +148,7 @@ impl Attention {
         sees: Sees,
         prefix: usize,
     ) -> (Tensor<3>, Seen) {
-        let qkv = apply(&self.qkv, tokens);
+        let qkv = self.normed(self.projected(tokens));
         let keys = (sees == Sees::Keys).then(|| self.keys(&qkv, prefix));
         let qkv = match &attend.rotation {
             None => qkv,
@@ -128,6 +167,30 @@ impl Attention {
             .with_reach(reach);
         let context = attention(Qkv::Fused(qkv), options);
         (apply(&self.proj, context), seen)
+    }
+
+    /// Query, key and value with their biases, `[batch, tokens, 3·dim]`.
+    fn projected(&self, tokens: Tensor<3>) -> Tensor<3> {
+        let (Some(query), Some(value)) = (&self.q_bias, &self.v_bias) else {
+            return apply(&self.qkv, tokens);
+        };
+        let (query, value) = (query.val(), value.val());
+        let bias = Tensor::cat(vec![query.clone(), query.zeros_like(), value], 0);
+        linear_op(tokens, self.qkv.weight.val(), Some(bias))
+    }
+
+    /// Query and key with the norms of their heads.
+    fn normed(&self, qkv: Tensor<3>) -> Tensor<3> {
+        let (Some(query), Some(key)) = (&self.q_norm, &self.k_norm) else {
+            return qkv;
+        };
+        let [batch, count, values] = qkv.dims();
+        let (dim, width) = (values / 3, values / 3 / self.heads);
+        let by_head = |norm: &LayerNorm, index| {
+            let part = part(&qkv, index).reshape([batch, count, self.heads, width]);
+            norm.forward(part).reshape([batch, count, dim])
+        };
+        Tensor::cat(vec![by_head(query, 0), by_head(key, 1), part(&qkv, 2)], 2)
     }
 
     /// Query and key turned. They stay fused, so that padding, which asks nothing then, keeps what it holds to itself.
@@ -200,6 +263,46 @@ mod tests {
 
     fn attn(device: &Device) -> Attention {
         AttentionConfig::new(8, 2).try_init(device).unwrap()
+    }
+
+    #[test]
+    fn biases_apart_are_the_fused_bias_with_zeros_for_the_keys() {
+        let device = Device::flex();
+        let config = AttentionConfig::new(8, 2);
+        let mut apart = config
+            .clone()
+            .with_qkv_bias(Some(QkvBias::NoKey))
+            .try_init(&device)
+            .unwrap();
+        assert!(apart.qkv.bias.is_none());
+        let mut fused = config.try_init(&device).unwrap();
+        let value = || Tensor::<1>::random([8], Distribution::Default, &device);
+        let (query, values) = (value(), value());
+        let bias = vec![query.clone(), query.zeros_like(), values.clone()];
+        (fused.qkv.weight, fused.proj) = (apart.qkv.weight.clone(), apart.proj.clone());
+        fused.qkv.bias = Some(Param::from_tensor(Tensor::cat(bias, 0)));
+        apart.q_bias = Some(Param::from_tensor(query));
+        apart.v_bias = Some(Param::from_tensor(values));
+        let tokens = Tensor::random([2, 3, 8], Distribution::Default, &device);
+        let run = |attn: &Attention| attn.forward(tokens.clone(), &Attend::default(), Reach::All);
+        let want = run(&fused).into_data();
+        run(&apart).into_data().assert_approx_eq(&want, tolerance());
+    }
+
+    #[test]
+    fn queries_and_keys_are_normed_head_by_head() {
+        let device = Device::flex();
+        let config = AttentionConfig::new(8, 2).with_qk_norm(Some(1e-6));
+        let attention = config.try_init(&device).unwrap();
+        let qkv = Tensor::<3>::random([2, 3, 24], Distribution::Default, &device);
+        let got = attention.normed(qkv.clone());
+        let head = |x: &Tensor<3>, at: usize| x.clone().slice_dim(2, at..at + 4);
+        let means = |x| Tensor::<3>::mean_dim(x, 2).abs().max().into_scalar::<f32>();
+        assert!(means(head(&got, 4)) < 1e-6 && means(head(&got, 12)) < 1e-6);
+        let squares = head(&got, 0).powi_scalar(2).mean_dim(2) - 1.0;
+        assert!(squares.abs().max().into_scalar::<f32>() < 1e-3);
+        let value = got.slice_dim(2, 16..).into_data();
+        value.assert_eq(&qkv.slice_dim(2, 16..).into_data(), true);
     }
 
     #[test]

@@ -4,13 +4,13 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
-use burn_patch::layers::{LayerNorm, LayerNormConfig, Mlp, MlpConfig, XAVIER};
+use burn_patch::layers::{Activation, LayerNorm, LayerNormConfig, Mlp, MlpConfig, XAVIER};
 use burn_patch::reduce::{AnyReduce, Reduce, Reduced, Sees};
 use burn_patch::tokens::Attend;
 use burn_patch::{Noise, Tokens};
 
 use crate::Error;
-use crate::layers::attention::{Attention, AttentionConfig};
+use crate::layers::attention::{Attention, AttentionConfig, QkvBias};
 use crate::layers::drop_path::{DropPath, DropPathConfig};
 use crate::layers::layer_scale::{LayerScale, LayerScaleConfig};
 
@@ -35,6 +35,16 @@ pub struct BlockConfig {
     /// Initialiser of the linear weights.
     #[config(default = "XAVIER")]
     pub initializer: Initializer,
+    /// Width in the MLP, in place of `mlp_ratio`.
+    pub mlp_hidden: Option<usize>,
+    /// What stands in the MLP; none: the exact GELU.
+    pub activation: Option<Activation>,
+    /// Whether the MLP has a norm before its second layer.
+    pub mlp_norm: Option<bool>,
+    /// Which of query, key and value have a bias; none: all.
+    pub qkv_bias: Option<QkvBias>,
+    /// Whether queries and keys are normed by head.
+    pub qk_norm: Option<bool>,
 }
 
 /// Pre-norm transformer block.
@@ -107,15 +117,21 @@ impl BlockConfig {
             self.layer_scale.map(|value| config(value).init(device))
         };
         let hidden = (self.dim as f64 * self.mlp_ratio) as usize;
+        let hidden = self.mlp_hidden.unwrap_or(hidden);
+        let epsilon = |asked: Option<bool>| asked.unwrap_or(false).then_some(self.epsilon);
         Ok(Block {
             norm1: norm(),
             attn: AttentionConfig::new(self.dim, self.heads)
                 .with_initializer(self.initializer.clone())
+                .with_qkv_bias(self.qkv_bias)
+                .with_qk_norm(epsilon(self.qk_norm))
                 .try_init(device)?,
             ls1: scale(),
             norm2: norm(),
             mlp: MlpConfig::new(self.dim, hidden)
                 .with_initializer(self.initializer.clone())
+                .with_activation(self.activation)
+                .with_norm(epsilon(self.mlp_norm))
                 .init(device),
             ls2: scale(),
             drop_path: DropPathConfig::new(self.drop_path).try_init()?,

@@ -6,7 +6,7 @@ mod drop_path;
 mod layer_scale;
 
 pub(crate) use attention::check_heads;
-pub use attention::{Attention, AttentionConfig};
+pub use attention::{Attention, AttentionConfig, QkvBias};
 pub use block::{Block, BlockConfig, Inner};
 pub use drop_path::{DropPath, DropPathConfig};
 pub use layer_scale::{LayerScale, LayerScaleConfig};

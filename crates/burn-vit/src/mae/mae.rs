@@ -121,7 +121,7 @@ impl MaeConfig {
             return Err(Error::NotRestorable { got });
         }
         let pooling = match self.vit.head.pooling {
-            Pooling::ClassToken => Pooling::ClassToken,
+            Pooling::ClassToken | Pooling::ClassTokenBeforeNorm => Pooling::ClassToken,
             Pooling::Mean | Pooling::MeanBeforeNorm | Pooling::Attention => Pooling::Mean,
         };
         let head = HeadConfig::new().with_pooling(pooling);
