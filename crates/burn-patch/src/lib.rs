@@ -25,6 +25,7 @@ pub mod layers;
 pub mod ops;
 pub mod position;
 pub mod reduce;
+pub mod resample;
 pub mod tokens;
 
 mod error;

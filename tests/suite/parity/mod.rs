@@ -1,6 +1,7 @@
 //! Parity with other libraries: golden values (`golden/NAME.safetensors`, checked in `NAME.rs`) and checkpoints.
 
 mod adaptive;
+mod bias;
 mod checkpoints;
 mod foundation;
 mod hierarchy;

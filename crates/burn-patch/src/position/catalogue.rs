@@ -31,6 +31,7 @@ catalogue! {
     init(site: &Site);
     trait Position {
         fn check(&self, layout: &Layout, places: PlaceKind, prefix: usize) -> Result<(), Error>;
+        fn adds(&self, before_block: usize) -> bool;
         fn add(&self, tokens: Tokens, before_block: usize) -> Tokens;
         fn attend(&self, tokens: &Tokens, block: usize, noise: &mut Noise<'_>) -> Attend;
         fn noise(&self, batch: usize, tokens: usize) -> usize;
@@ -41,6 +42,20 @@ catalogue! {
         "a trained vector per grid cell (ViT)";
     "sincos" => sincos: SinCos(SinCosPositionConfig, SinCosPosition),
         "fixed sines and cosines of row and column (MAE, SimpleViT, timm)";
+    "learnable-fourier" => learnable_fourier: LearnableFourier(LearnableFourierPositionConfig, LearnableFourierPosition),
+        "trained frequencies of row and column through a perceptron";
+    "polynomial" => polynomial: Polynomial(PolynomialPositionConfig, PolynomialPosition),
+        "trained polynomials of row and column";
+    "peg" => peg: Peg(PegPositionConfig, PegPosition),
+        "a small convolution over the tokens (CPVT, Twins)";
+    "relative-bias" => relative_bias: RelativeBias(RelativeBiasPositionConfig, RelativeBiasPosition),
+        "a trained bias of the scores per offset (Swin, BEiT)";
+    "log-cpb" => log_cpb: LogCpb(LogCpbPositionConfig, LogCpbPosition),
+        "a bias of the scores that a perceptron makes of the offset (Swin v2)";
+    "decomposed" => decomposed: Decomposed(DecomposedPositionConfig, DecomposedPosition),
+        "a bias of the scores by query and offset, an axis at a time (MViTv2, ViTDet, SAM)";
+    "alibi" => alibi: Alibi(AlibiPositionConfig, AlibiPosition),
+        "a bias of the scores that falls with the distance (ALiBi, CROMA)";
 }
 
 impl Default for AnyPositionConfig {

@@ -17,6 +17,12 @@ pub trait Position: Module {
     /// One that names what it cannot place: another grid, tokens off the grid, too few prefix tokens.
     fn check(&self, layout: &Layout, places: PlaceKind, prefix: usize) -> Result<(), Error>;
 
+    /// Whether [`add`](Self::add) tells tokens their places before block `before_block`, which then must be such as
+    /// [`check`](Self::check) takes.
+    fn adds(&self, before_block: usize) -> bool {
+        before_block == 0
+    }
+
     /// What is added to the tokens before block `before_block`, from 0.
     ///
     /// # Panics

@@ -2,7 +2,9 @@
 //! stands for, and how to undo a selection.
 
 mod attend;
+mod behind_prefix;
 mod coordinates;
+mod decomposed;
 mod layout;
 mod mean;
 mod places;
@@ -14,8 +16,11 @@ mod tokens;
 pub use crate::ops::Reach;
 pub use attend::Attend;
 pub use coordinates::Units;
+pub use decomposed::{AxisVectors, Decomposed};
 pub use layout::Layout;
 pub use places::{PlaceKind, Places};
 pub use restore::Restore;
 pub use rotation::{Rotation, RotationPairs};
 pub use tokens::Tokens;
+
+pub(crate) use behind_prefix::bias_behind_prefix;

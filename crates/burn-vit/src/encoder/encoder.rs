@@ -81,6 +81,10 @@ impl Encoder {
             .check(&Layout::Same(input.grid), places, input.prefix)?;
         let mut attended = Vec::with_capacity(self.blocks.len());
         for block in 0..self.blocks.len() {
+            if self.position.adds(block) {
+                let layout = Layout::Same(input.grid);
+                self.position.check(&layout, places, input.prefix)?;
+            }
             for stage in [Stage::BeforeBlock(block), Stage::AfterAttention(block)] {
                 if let Stage::AfterAttention(_) = stage {
                     attended.push(tokens);

@@ -65,8 +65,9 @@ pub struct AttentionConfig {
 ///
 /// # Equation
 ///
-/// `softmax(Q·Kᵀ/√(dim/heads) + bias)·V`, heads side by side, then `proj`. Bias and rotation of queries and keys come
-/// from [`Attend`]; norms of queries and keys, where there are any, come before the rotation. Cosine attention
+/// `softmax(Q·Kᵀ/√(dim/heads) + bias)·V`, heads side by side, then `proj`. Biases and rotation of queries and keys come
+/// from [`Attend`]; norms of queries and keys, where there are any, come before the rotation, and biases that the query
+/// decides are made of it before it is turned or scaled. Cosine attention
 /// ([Swin Transformer V2](https://arxiv.org/abs/2111.09883), eq. 2) has `τ·cos(Q, K)` for `Q·Kᵀ/√(dim/heads)`.
 ///
 /// ```
@@ -167,23 +168,22 @@ impl Attention {
         prefix: usize,
     ) -> (Tensor<3>, Seen) {
         let qkv = self.normed(self.projected(tokens));
+        let bias = self.bias(&qkv, attend, &reach);
         let keys = (sees == Sees::Keys).then(|| self.keys(&qkv, prefix));
         let qkv = match &attend.rotation {
             None => qkv,
             Some(rotation) => self.rotated(qkv, rotation),
         };
-        let seen = match (sees, keys) {
-            (Sees::Keys, Some(keys)) => Seen::Keys(keys),
-            (Sees::ClassScores, _) => {
-                Seen::ClassScores(self.class_scores(&qkv, attend, &reach, prefix))
-            }
-            _ => Seen::Tokens,
-        };
         let options = AttentionOptions::new(self.heads)
             .with_scale(self.logit_scale.is_some().then_some(1.0))
-            .with_bias(attend.bias.clone())
+            .with_bias(bias)
             .with_key_bias(attend.key_bias.clone())
             .with_reach(reach);
+        let seen = match (sees, keys) {
+            (Sees::Keys, Some(keys)) => Seen::Keys(keys),
+            (Sees::ClassScores, _) => Seen::ClassScores(self.class_scores(&qkv, &options, prefix)),
+            _ => Seen::Tokens,
+        };
         let context = attention(Qkv::Fused(qkv), options);
         (apply(&self.proj, context), seen)
     }
@@ -221,13 +221,28 @@ impl Attention {
         let (dim, width) = (values / 3, values / 3 / self.heads);
         let by_head = |index| {
             let part = part(&qkv, index).reshape([batch, count, self.heads, width]);
-            let length = part.clone().square().sum_dim(3).sqrt();
-            part / length.clamp_min(LEAST_LENGTH)
+            let precise = part.clone().cast(at_least_single(part.dtype()));
+            let squared = precise.square().sum_dim(3);
+            let length = squared.clamp_min(LEAST_LENGTH.powi(2)).sqrt();
+            part / length.cast(qkv.dtype())
         };
         let factor = logit_scale.clamp_max(MOST_COSINE_FACTOR.ln()).exp();
         let query = by_head(0) * factor.reshape([1, 1, self.heads, 1]);
         let joined = |part: Tensor<4>| part.reshape([batch, count, dim]);
         Tensor::cat(vec![joined(query), joined(by_head(1)), part(&qkv, 2)], 2)
+    }
+
+    /// What is added to the scores of single queries and keys. Padding asks nothing, whatever it holds.
+    fn bias(&self, qkv: &Tensor<3>, attend: &Attend, reach: &Reach) -> Option<Tensor<4>> {
+        attend.score_bias(self.heads, || {
+            let query = part(qkv, 0);
+            let Some(valid) = reach.valid() else {
+                return query;
+            };
+            let padding = valid.bool_not().unsqueeze_dim::<3>(2);
+            let padding = padding.expand(query.dims());
+            query.mask_fill(padding, 0.0)
+        })
     }
 
     /// Query and key turned. They stay fused, so that padding, which asks nothing then, keeps what it holds to itself.
@@ -254,8 +269,7 @@ impl Attention {
     fn class_scores(
         &self,
         qkv: &Tensor<3>,
-        attend: &Attend,
-        reach: &Reach,
+        options: &AttentionOptions,
         prefix: usize,
     ) -> Tensor<2> {
         let [batch, count, _] = qkv.dims();
@@ -263,15 +277,15 @@ impl Attention {
         let [query, keys] = [0, 1].map(|index| self.by_head(qkv, index).cast(precise));
         let width = query.dims()[3];
         let scores = query.slice_dim(2, 0..1).matmul(keys.transpose());
-        let mut scores = scores * (width as f64).powf(-0.5);
-        if let Some(bias) = &attend.bias {
+        let mut scores = scores * options.scale.unwrap_or((width as f64).powf(-0.5));
+        if let Some(bias) = &options.bias {
             scores = scores + bias.clone().slice_dim(2, 0..1).cast(precise);
         }
-        if let Some(bias) = &attend.key_bias {
+        if let Some(bias) = &options.key_bias {
             let [images, _] = bias.dims();
             scores = scores + bias.clone().cast(precise).reshape([images, 1, 1, count]);
         }
-        if let Some(valid) = reach.valid() {
+        if let Some(valid) = options.reach.valid() {
             let hidden = valid.bool_not().reshape([batch, 1, 1, count]);
             scores = scores.mask_fill(
                 hidden.expand([batch, self.heads, 1, count]),
@@ -372,6 +386,7 @@ mod tests {
             }),
             bias: Some(Tensor::zeros([1, 2, 3, 3], &device)),
             key_bias: Some(Tensor::zeros([1, 3], &device)),
+            ..Attend::default()
         };
         let got = attention.forward(tokens.clone(), &attend, Reach::All);
         let want = attention.forward(tokens, &Attend::default(), Reach::All);
