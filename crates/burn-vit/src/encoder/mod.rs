@@ -6,6 +6,7 @@ mod encoder_config;
 mod encoder_layout;
 mod way;
 
+pub(crate) use drop_rate::drop_rate;
 pub use encoder::{Encoded, Encoder};
 pub(crate) use encoder_config::EPSILON;
 pub use encoder_config::EncoderConfig;

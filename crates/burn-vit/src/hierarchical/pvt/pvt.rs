@@ -122,14 +122,18 @@ impl PvtConfig {
     }
 
     fn embedding(&self) -> PyramidPatchEmbedConfig {
-        let levels = self.dims.iter().enumerate().map(|(stage, &dim)| PyramidLevel {
-            kind: DownsampleKind::Overlap,
-            stride: match stage {
-                0 => [4, 4],
-                _ => [2, 2],
-            },
-            dim,
-        });
+        let levels = self
+            .dims
+            .iter()
+            .enumerate()
+            .map(|(stage, &dim)| PyramidLevel {
+                kind: DownsampleKind::Overlap,
+                stride: match stage {
+                    0 => [4, 4],
+                    _ => [2, 2],
+                },
+                dim,
+            });
         PyramidPatchEmbedConfig::new(self.channels, levels.collect())
     }
 }

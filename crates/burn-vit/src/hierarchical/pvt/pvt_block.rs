@@ -20,6 +20,17 @@ pub(super) const EPSILON: f64 = 1e-6;
 /// # Equation
 ///
 /// `x ← x + drop(attn(norm1(x)))`, `x ← x + drop(mlp(norm2(x)))`
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_vit::PvtConfig;
+///
+/// let device = Device::flex();
+/// let pvt = PvtConfig::new([8; 4], [1; 4], [1; 4]).init(&device);
+/// let images = Tensor::<4>::zeros([1, 3, 64, 64], &device);
+/// let tokens = pvt.patch_embed.forward_levels(images).remove(0);
+/// assert_eq!(pvt.stages[0].blocks[0].forward(tokens).embeddings().dims(), [1, 256, 8]);
+/// ```
 #[derive(Module, Debug)]
 pub struct PvtBlock {
     /// Before attention.

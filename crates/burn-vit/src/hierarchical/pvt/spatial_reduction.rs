@@ -25,6 +25,17 @@ use crate::layers::check_heads;
 ///
 /// `softmax(Q·K(x̂)ᵀ/√(dim/heads))·V(x̂)`, then `proj`; `x̂ = LN(conv(x))`, one token per `ratio × ratio` cells, those that
 /// are left at the bottom and right unread. The cost is `rows²·cols²/ratio²`.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_vit::PvtConfig;
+///
+/// let device = Device::flex();
+/// let pvt = PvtConfig::new([8; 4], [1; 4], [1; 4]).init(&device);
+/// let images = Tensor::<4>::zeros([1, 3, 64, 64], &device);
+/// let tokens = pvt.patch_embed.forward_levels(images).remove(0);
+/// assert_eq!(pvt.stages[0].blocks[0].attn.forward(tokens).dims(), [1, 256, 8]);
+/// ```
 #[derive(Module, Debug)]
 pub struct SpatialReduction {
     /// Queries, `dim → dim`.

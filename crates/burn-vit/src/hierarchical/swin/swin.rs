@@ -101,9 +101,7 @@ impl SwinConfig {
         Ok(Swin {
             patch_embed,
             stages,
-            norm: LayerNormConfig::new(dim)
-                .with_epsilon(EPSILON)
-                .init(device),
+            norm: LayerNormConfig::new(dim).with_epsilon(EPSILON).init(device),
             head: self
                 .classes
                 .map(|classes| linear([dim, classes], NORMAL, Some(Initializer::Zeros), device)),

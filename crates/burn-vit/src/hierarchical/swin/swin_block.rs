@@ -6,7 +6,8 @@ use burn::tensor::{Device, Tensor};
 use burn_patch::grid::Window;
 use burn_patch::layers::{LayerNorm, LayerNormConfig, Mlp, MlpConfig, NORMAL};
 use burn_patch::position::{
-    AnyPosition, AnyPositionConfig, LogCpbPositionConfig, Position, RelativeBiasPositionConfig, Site,
+    AnyPosition, AnyPositionConfig, LogCpbPositionConfig, Position, RelativeBiasPositionConfig,
+    Site,
 };
 use burn_patch::{Noise, Tokens};
 
@@ -38,6 +39,16 @@ pub(super) const EPSILON: f64 = 1e-5;
 ///
 /// timm subtracts 100 from the scores between such parts; here they do not reach each other, which is the same in `f32`
 /// unless scores differ by more than that. Cells filled up below and on the right are attended to, as in timm.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_vit::SwinConfig;
+///
+/// let device = Device::flex();
+/// let swin = SwinConfig::new([16, 16], 8, vec![2], vec![2]).with_window([2, 2]).init(&device);
+/// let tokens = swin.patch_embed.forward_levels(Tensor::<4>::zeros([1, 3, 16, 16], &device)).remove(0);
+/// assert_eq!(swin.stages[0].blocks[1].forward(tokens).embeddings().dims(), [1, 16, 8]);
+/// ```
 #[derive(Module, Debug)]
 pub struct SwinBlock {
     /// Around attention.

@@ -128,7 +128,9 @@ mod tests {
     #[test]
     fn a_window_holds_its_cells_and_the_roll_starts_at_the_shift() {
         let device = Device::flex();
-        let tokens = Tensor::<1, Int>::arange(0..16, &device).float().reshape([1, 16, 1]);
+        let tokens = Tensor::<1, Int>::arange(0..16, &device)
+            .float()
+            .reshape([1, 16, 1]);
         let cut = |shifted| {
             let windows = Windows::new([4, 4], [2, 2], shifted).cut(tokens.clone());
             windows.slice_dim(0, ..1).reshape([4]).into_data()
