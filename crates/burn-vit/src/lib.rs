@@ -32,8 +32,8 @@ pub use encoder::{Encoded, Encoder, EncoderConfig, EncoderInput, EncoderLayout};
 pub use error::Error;
 pub use head::{AttentionPool, AttentionPoolConfig, Head, HeadConfig, Pooling};
 pub use hierarchical::{
-    Pvt, PvtBlock, PvtConfig, PvtPreset, PvtStage, SpatialReduction, Swin, SwinBlock, SwinConfig,
-    SwinPreset, SwinStage, SwinVersion,
+    ConvMlp, Pvt, PvtBlock, PvtConfig, PvtPreset, PvtStage, SpatialReduction, Swin, SwinBlock,
+    SwinConfig, SwinPreset, SwinStage, SwinVersion,
 };
 pub use mae::{Mae, MaeConfig, MaeOutput, ReconstructedPatches, Target};
 pub use prefix::{Prefix, PrefixConfig};

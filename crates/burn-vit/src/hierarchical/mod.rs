@@ -3,7 +3,7 @@
 mod pvt;
 mod swin;
 
-pub use pvt::{Pvt, PvtBlock, PvtConfig, PvtPreset, PvtStage, SpatialReduction};
+pub use pvt::{ConvMlp, Pvt, PvtBlock, PvtConfig, PvtPreset, PvtStage, SpatialReduction};
 pub use swin::{Swin, SwinBlock, SwinConfig, SwinPreset, SwinStage, SwinVersion};
 
 #[cfg(test)]

@@ -12,6 +12,17 @@ use burn_patch::ops::gelu;
 ///
 /// Wang et al., [PVT v2](https://arxiv.org/abs/2106.13797), section 3.2; `timm/models/pvt_v2.py`
 /// (`MlpWithDepthwiseConv`).
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_vit::PvtConfig;
+///
+/// let device = Device::flex();
+/// let pvt = PvtConfig::new([8; 4], [1; 4], [1; 4]).init(&device);
+/// let images = Tensor::<4>::zeros([1, 3, 64, 64], &device);
+/// let tokens = pvt.patch_embed.forward_levels(images).remove(0);
+/// assert_eq!(pvt.stages[0].blocks[0].mlp.forward(tokens).dims(), [1, 256, 8]);
+/// ```
 #[derive(Module, Debug)]
 pub struct ConvMlp {
     /// `dim → hidden`.
@@ -36,7 +47,11 @@ impl ConvMlp {
     }
 
     /// Tokens of a whole grid to what is added to them.
-    pub(super) fn forward(&self, tokens: Tokens) -> Tensor<3> {
+    ///
+    /// # Panics
+    ///
+    /// If the tokens are not those of a whole grid.
+    pub fn forward(&self, tokens: Tokens) -> Tensor<3> {
         let hidden = tokens.map(|x| apply(&self.fc1, x));
         let map = hidden.to_feature_map().expect("tokens of a whole grid");
         let map = self.dwconv.forward(map);

@@ -8,6 +8,7 @@ mod pvt_config;
 mod pvt_stage;
 mod spatial_reduction;
 
+pub use conv_mlp::ConvMlp;
 pub use presets::PvtPreset;
 pub use pvt::Pvt;
 pub use pvt_block::PvtBlock;
