@@ -6,6 +6,16 @@ use burn_patch::reduce::Sees;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A list of a hierarchical backbone with another number of stages than the first.
+    #[error("{what}: expected one for each of {expected} stages, got {got}")]
+    Stages {
+        /// The list.
+        what: &'static str,
+        /// Stages.
+        expected: usize,
+        /// Its length.
+        got: usize,
+    },
     /// A patch embedding, position, reducer or mask refuses.
     #[error(transparent)]
     Patch(#[from] burn_patch::Error),

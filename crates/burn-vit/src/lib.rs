@@ -20,6 +20,7 @@ pub mod layers;
 mod encoder;
 mod error;
 mod head;
+mod hierarchical;
 mod mae;
 mod many;
 mod prefix;
@@ -31,6 +32,10 @@ mod vit_config;
 pub use encoder::{Encoded, Encoder, EncoderConfig, EncoderInput, EncoderLayout};
 pub use error::Error;
 pub use head::{AttentionPool, AttentionPoolConfig, Head, HeadConfig, Pooling};
+pub use hierarchical::{
+    ConvMlp, Pvt, PvtBlock, PvtConfig, PvtPreset, PvtStage, SpatialReduction, Swin, SwinBlock,
+    SwinConfig, SwinPreset, SwinStage, SwinVersion,
+};
 pub use mae::{Mae, MaeConfig, MaeOutput, ReconstructedPatches, Target};
 pub use prefix::{Prefix, PrefixConfig};
 pub use reduce_at::{ReduceAt, Stage};

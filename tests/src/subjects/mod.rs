@@ -1,6 +1,7 @@
 //! The modules under test: every embedding and reducer of the catalogues, positions, masking and the models.
 
 mod attention;
+mod backbones;
 mod embeddings;
 mod models;
 mod ops;
@@ -40,6 +41,7 @@ pub(crate) fn every_subject() -> Vec<Subject> {
         attention::subjects(),
         reducers::subjects(),
         models::subjects(),
+        backbones::subjects(),
     ];
     groups.into_iter().flatten().collect()
 }

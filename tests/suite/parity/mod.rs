@@ -4,6 +4,7 @@ mod adaptive;
 mod bias;
 mod checkpoints;
 mod foundation;
+mod hierarchical;
 mod hierarchy;
 mod merge;
 mod motion;

@@ -9,6 +9,7 @@ mod join;
 mod way;
 mod windows;
 
+pub(crate) use drop_rate::drop_rate;
 pub use encoder::{Encoded, Encoder};
 pub(crate) use encoder_config::EPSILON;
 pub use encoder_config::EncoderConfig;

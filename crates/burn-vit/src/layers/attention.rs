@@ -26,6 +26,15 @@ pub enum QkvBias {
     None,
 }
 
+/// What cosines are multiplied by at first.
+const COSINE_FACTOR: f64 = 10.0;
+
+/// What cosines are multiplied by at most.
+const MOST_COSINE_FACTOR: f64 = 100.0;
+
+/// Shorter queries and keys are divided by this.
+const LEAST_LENGTH: f64 = 1e-12;
+
 /// Configuration of [`Attention`].
 #[derive(Config, Debug)]
 pub struct AttentionConfig {
@@ -40,6 +49,8 @@ pub struct AttentionConfig {
     pub qkv_bias: Option<QkvBias>,
     /// Epsilon of norms over the width of a head, of queries and of keys; none: no such norms.
     pub qk_norm: Option<f64>,
+    /// Whether scores are the cosines of queries and keys times a trained factor per head (Swin v2); none: no.
+    pub cosine: Option<bool>,
 }
 
 /// Multi-head self-attention with one fused projection for query, key and value.
@@ -57,8 +68,10 @@ pub struct AttentionConfig {
 ///
 /// `softmax(Q·Kᵀ/√(dim/heads) + bias)·V`, heads side by side, then `proj`. Biases and rotation of queries and keys come
 /// from [`Attend`]; norms of queries and keys, where there are any, come before the rotation, and biases that the query
-/// decides are made of it before it is turned or scaled. Where [`Attend`] has windows, each is as an image of its own; where
-/// it has a policy, the softmax is DynamicViT's, in which each key is seen by other tokens as far as the policy lets them.
+/// decides are made of it before it is turned or scaled. Cosine attention
+/// ([Swin Transformer V2](https://arxiv.org/abs/2111.09883), eq. 2) has `τ·cos(Q, K)` for `Q·Kᵀ/√(dim/heads)`. Where
+/// [`Attend`] has windows, each is as an image of its own; where it has a policy, the softmax is DynamicViT's, in which each
+/// key is seen by other tokens as far as the policy lets them.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -82,6 +95,8 @@ pub struct Attention {
     pub q_norm: Option<LayerNorm>,
     /// Norm of the keys of a head.
     pub k_norm: Option<LayerNorm>,
+    /// Logarithm of what cosines are multiplied by, at most that of 100, `[heads, 1, 1]`.
+    pub logit_scale: Option<Param<Tensor<3>>>,
     /// Output projection.
     pub proj: Linear,
     heads: usize,
@@ -113,6 +128,10 @@ impl AttentionConfig {
             v_bias: apart(),
             q_norm: norm(),
             k_norm: norm(),
+            logit_scale: (self.cosine == Some(true)).then(|| {
+                let value = COSINE_FACTOR.ln();
+                Initializer::Constant { value }.init([self.heads, 1, 1], device)
+            }),
             proj: linear(self.dim, true),
             heads: self.heads,
         })
@@ -176,6 +195,7 @@ impl Attention {
             Some(rotation) => self.rotated(qkv, rotation),
         };
         let options = AttentionOptions::new(self.heads)
+            .with_scale(self.logit_scale.is_some().then_some(1.0))
             .with_bias(bias)
             .with_key_bias(attend.key_bias.clone())
             .with_reach(reach);
@@ -206,6 +226,9 @@ impl Attention {
 
     /// Query and key with the norms of their heads.
     fn normed(&self, qkv: Tensor<3>) -> Tensor<3> {
+        if let Some(scale) = &self.logit_scale {
+            return self.unit(qkv, scale.val());
+        }
         let (Some(query), Some(key)) = (&self.q_norm, &self.k_norm) else {
             return qkv;
         };
@@ -216,6 +239,23 @@ impl Attention {
             norm.forward(part).reshape([batch, count, dim])
         };
         Tensor::cat(vec![by_head(query, 0), by_head(key, 1), part(&qkv, 2)], 2)
+    }
+
+    /// Query and key of length 1 by head, the query times the factor of its head.
+    fn unit(&self, qkv: Tensor<3>, logit_scale: Tensor<3>) -> Tensor<3> {
+        let [batch, count, values] = qkv.dims();
+        let (dim, width) = (values / 3, values / 3 / self.heads);
+        let by_head = |index| {
+            let part = part(&qkv, index).reshape([batch, count, self.heads, width]);
+            let precise = part.clone().cast(at_least_single(part.dtype()));
+            let squared = precise.square().sum_dim(3);
+            let length = squared.clamp_min(LEAST_LENGTH.powi(2)).sqrt();
+            part / length.cast(qkv.dtype())
+        };
+        let factor = logit_scale.clamp_max(MOST_COSINE_FACTOR.ln()).exp();
+        let query = by_head(0) * factor.reshape([1, 1, self.heads, 1]);
+        let joined = |part: Tensor<4>| part.reshape([batch, count, dim]);
+        Tensor::cat(vec![joined(query), joined(by_head(1)), part(&qkv, 2)], 2)
     }
 
     /// What is added to the scores of single queries and keys. Padding asks nothing, whatever it holds.
@@ -263,7 +303,7 @@ impl Attention {
         let [query, keys] = [0, 1].map(|index| self.by_head(qkv, index).cast(precise));
         let width = query.dims()[3];
         let scores = query.slice_dim(2, 0..1).matmul(keys.transpose());
-        let mut scores = scores * (width as f64).powf(-0.5);
+        let mut scores = scores * options.scale.unwrap_or((width as f64).powf(-0.5));
         if let Some(bias) = &options.bias {
             scores = scores + bias.clone().slice_dim(2, 0..1).cast(precise);
         }
