@@ -1,10 +1,11 @@
 //! Where tokens lie, told to them or to attention: one file per encoding. Never sees pixels.
 
 mod add;
+mod bucketed;
 mod catalogue;
+mod factorized;
 mod learned;
 mod none;
-mod place;
 mod position;
 mod sincos;
 mod site;

@@ -12,6 +12,9 @@ use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::linear::NORMAL;
 use crate::ops::Images;
 use crate::or_panic::OrPanic;
+use crate::resample::align::Align;
+use crate::resample::filter::Filter;
+use crate::resample::resize_matrix::ResizeMatrix;
 use crate::tokens::PlaceKind;
 use crate::{Error, Tokens};
 
@@ -223,12 +226,11 @@ impl MultiresPatchEmbed {
     fn embed(&self, map: Tensor<4>, grid: &PatchGrid, scale: f32) -> Tensor<3> {
         let table = self.scale_embed.val();
         let [octaves, _] = table.dims();
-        let last = (octaves - 1) as f32;
-        let place = (scale.log2() + self.zoom as f32).clamp(0.0, last);
-        let low = place.floor();
-        let row = |at: f32| table.clone().slice_dim(0, at as usize..at as usize + 1);
-        let fraction = place - low;
-        let scale = row(low) * (1.0 - fraction) + row((low + 1.0).min(last)) * fraction;
+        let last = (octaves - 1) as f64;
+        let place = (f64::from(scale.log2()) + self.zoom as f64).clamp(0.0, last);
+        let blend = ResizeMatrix::at(octaves, &[place], 1.0, Filter::Linear(Align::Edges));
+        let blend = blend.or_panic().tensor(&table.device(), table.dtype());
+        let scale = blend.matmul(table);
         project(&self.proj, map, None, grid) + scale.unsqueeze_dim(0)
     }
 
