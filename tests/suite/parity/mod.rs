@@ -6,6 +6,7 @@ mod foundation;
 mod hierarchy;
 mod motion;
 mod reduce;
+mod resample;
 mod spectral;
 mod stems;
 

@@ -24,6 +24,8 @@ pub struct BucketedPositionConfig {
     /// Initialiser of the table.
     #[config(default = "Initializer::Normal { mean: 0.0, std: 0.02 }")]
     pub initializer: Initializer,
+    /// Rows and columns of the table, where they are others than the [`Site`]'s; none: the site's.
+    pub grid: Option<[usize; 2]>,
 }
 
 /// One trained vector per cell of a fixed grid over the image, whatever the grid of the tokens.
@@ -75,6 +77,8 @@ impl BucketedPositionConfig {
         nonzero("grid", &site.grid)?;
         nonzero("dim", &[site.dim])?;
         let [_, rows, cols] = site.grid;
+        let [rows, cols] = self.grid.unwrap_or([rows, cols]);
+        nonzero("grid of the table", &[rows, cols])?;
         Ok(BucketedPosition {
             pos_embed: self.initializer.init([1, rows * cols, site.dim], device),
             grid: [rows, cols],

@@ -27,6 +27,8 @@ pub struct FactorizedPositionConfig {
     /// Initialiser of both tables.
     #[config(default = "Initializer::Normal { mean: 0.0, std: 0.02 }")]
     pub initializer: Initializer,
+    /// Rows and columns of the table, where they are others than the [`Site`]'s; none: the site's.
+    pub grid: Option<[usize; 2]>,
 }
 
 /// A trained vector per row and one per column, both added to each token.
@@ -79,6 +81,8 @@ impl FactorizedPositionConfig {
         nonzero("grid", &site.grid)?;
         nonzero("dim", &[site.dim])?;
         let [_, rows, cols] = site.grid;
+        let [rows, cols] = self.grid.unwrap_or([rows, cols]);
+        nonzero("grid of the table", &[rows, cols])?;
         Ok(FactorizedPosition {
             pos_embed_y: self.initializer.init([1, rows, site.dim], device),
             pos_embed_x: self.initializer.init([1, cols, site.dim], device),

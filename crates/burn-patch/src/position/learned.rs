@@ -31,6 +31,8 @@ pub struct LearnedPositionConfig {
     pub initializer: Initializer,
     /// How the table is brought to other grids than the [`Site`]'s, forward by forward; none: they are refused.
     pub resample: Option<Profile>,
+    /// Rows and columns of the table, where a checkpoint has others than the [`Site`]; none: the site's.
+    pub grid: Option<[usize; 2]>,
 }
 
 /// One trained vector per grid cell, added to its token.
@@ -90,11 +92,14 @@ impl LearnedPositionConfig {
         nonzero("grid", &site.grid)?;
         nonzero("dim", &[site.dim])?;
         let prefix = self.prefix.unwrap_or(site.prefix);
+        let [frames, rows, cols] = site.grid;
+        let [rows, cols] = self.grid.unwrap_or([rows, cols]);
+        nonzero("grid of the table", &[rows, cols])?;
         Ok(LearnedPosition {
             pos_embed: self
                 .initializer
-                .init([1, prefix + site.cells(), site.dim], device),
-            grid: site.grid,
+                .init([1, prefix + frames * rows * cols, site.dim], device),
+            grid: [frames, rows, cols],
             prefix,
             resample: self.resample,
         })
@@ -396,6 +401,30 @@ mod tests {
             let [got, want] = [&position, &resized].map(|position| position.add(tokens.clone(), 0));
             assert_close(got.into_embeddings(), want.into_embeddings());
         }
+    }
+
+    #[test]
+    fn a_table_of_another_grid_than_the_sites_is_the_configs() {
+        let device = Device::flex();
+        let config = LearnedPositionConfig::new().with_grid(Some([3, 5]));
+        let position = config
+            .clone()
+            .with_resample(Some(Profile::Timm))
+            .init(&Site::new([2, 3], 4).with_prefix(1), &device);
+        assert_eq!(position.pos_embed.dims(), [1, 16, 4]);
+        let added = position.add(tokens(&device), 0).into_embeddings();
+        let want = position.resized([2, 3], Profile::Timm).unwrap();
+        assert_close(
+            added,
+            want.pos_embed.val().slice_dim(1, 1..).expand([2, 6, 4]),
+        );
+        let plain = config.init(&Site::new([2, 3], 4), &device);
+        let refused = plain.check(&grid([4, 6]).into(), PlaceKind::Cells, 0);
+        assert!(refused.unwrap_err().to_string().contains("[1, 3, 5]"));
+        let empty = config
+            .with_grid(Some([0, 5]))
+            .try_init(&Site::new([2, 3], 4), &device);
+        assert!(matches!(empty, Err(Error::Zero { .. })));
     }
 
     #[test]

@@ -7,12 +7,14 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::embed::multires::crop::CropBox;
 use crate::embed::parts::projection::project;
+use crate::embed::parts::remade::{for_channels, for_patch};
 use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout, select};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::linear::NORMAL;
 use crate::ops::Images;
 use crate::or_panic::OrPanic;
 use crate::resample::align::Align;
+use crate::resample::channels::ChannelMap;
 use crate::resample::filter::Filter;
 use crate::resample::resize_matrix::ResizeMatrix;
 use crate::tokens::PlaceKind;
@@ -172,6 +174,19 @@ impl PatchEmbed for MultiresPatchEmbed {
         let grid = expect_layout(self, images.dims());
         let images = images.into_floats(self.proj.weight.val().dtype());
         select(self.gather(images, grid, &[]), cells)
+    }
+
+    fn with_patch_size_by(self, patch: [usize; 2], filter: Filter) -> Result<Self, Error> {
+        // As many patches in a crop as before.
+        let before = self.proj.kernel_size;
+        let crop = [0, 1].map(|axis| self.crop[axis] / before[axis] * patch[axis]);
+        let proj = for_patch(self.proj, patch, filter)?;
+        Ok(Self { proj, crop, ..self })
+    }
+
+    fn with_channels(self, map: &ChannelMap) -> Result<Self, Error> {
+        let proj = for_channels(self.proj, map)?;
+        Ok(Self { proj, ..self })
     }
 }
 
