@@ -9,6 +9,7 @@ use crate::grid::{PatchGrid, nonzero};
 use crate::ops::gather_rows;
 use crate::or_panic::OrPanic;
 use crate::position::add::add;
+use crate::position::per_grid::per_grid;
 use crate::position::position::Position;
 use crate::position::site::Site;
 use crate::tokens::{Layout, PlaceKind, Places, Units};
@@ -166,19 +167,12 @@ impl BucketedPosition {
     fn of_boxes(&self, tokens: &Tokens) -> Tensor<2, Int> {
         let places = tokens.coordinates(Units::Cells);
         let sides = tokens.boxes_px().cast(places.dtype()).slice_dim(2, 2..4);
-        let grids = tokens.layout().grids();
-        let column = |of: &dyn Fn(&PatchGrid) -> [f64; 2]| {
-            let values: Vec<f64> = grids.iter().flat_map(of).collect();
-            let data = TensorData::new(values, [grids.len(), 1, 2]);
-            Tensor::<3>::from_data(data, (&places.device(), places.dtype()))
-        };
-        let half = column(&|grid| grid.window.stride.map(|stride| 0.5 / stride as f64));
-        let scale = column(&|grid| {
-            let [rows, cols] = self.grid;
-            [
-                rows as f64 / grid.rows as f64,
-                cols as f64 / grid.cols as f64,
-            ]
+        let half = per_grid(tokens.layout(), &places, |grid| {
+            grid.window.stride.map(|stride| 0.5 / stride as f64)
+        });
+        let scale = per_grid(tokens.layout(), &places, |grid| {
+            let [rows, cols] = self.grid.map(|side| side as f64);
+            [rows / grid.rows as f64, cols / grid.cols as f64]
         });
         let corner = (places + 0.5 - sides * half) * scale + NUDGE;
         let [row, col] = [0, 1].map(|axis| {

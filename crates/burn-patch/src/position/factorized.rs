@@ -3,12 +3,13 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
-use crate::grid::nonzero;
+use crate::grid::{PatchGrid, nonzero};
 use crate::ops::at_least_single;
 use crate::or_panic::OrPanic;
 use crate::position::add::add;
+use crate::position::per_grid::per_grid;
 use crate::position::position::Position;
 use crate::position::site::Site;
 use crate::resample::align::Align;
@@ -142,21 +143,17 @@ impl FactorizedPosition {
         places: &Tensor<3>,
     ) -> Tensor<3> {
         let [_, count, dim] = table.dims();
-        let scales = layout.grids().iter().map(|grid| {
+        let scale = |grid: &PatchGrid| {
             let sides = [grid.rows, grid.cols];
             let length = match self.aspect {
                 true => sides[0].max(sides[1]),
                 false => sides[axis],
             };
             Align::Edges.step_and_start(count, length)
-        });
-        let scales: Vec<[f64; 2]> = scales.collect();
-        let column = |of: usize| {
-            let values: Vec<f64> = scales.iter().map(|scale| scale[of]).collect();
-            let data = TensorData::new(values, [scales.len(), 1, 1]);
-            Tensor::<3>::from_data(data, (&places.device(), places.dtype()))
         };
-        let place = places.clone().slice_dim(2, axis..axis + 1) * column(0) + column(1);
+        let scale = per_grid(layout, places, scale);
+        let [step, start] = [0, 1].map(|of| scale.clone().slice_dim(2, of..of + 1));
+        let place = places.clone().slice_dim(2, axis..axis + 1) * step + start;
         let [images, tokens, _] = place.dims();
         let table = table.val();
         let (dtype, precise) = (table.dtype(), at_least_single(table.dtype()));

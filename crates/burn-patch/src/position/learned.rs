@@ -3,12 +3,13 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
-use crate::grid::nonzero;
+use crate::grid::{PatchGrid, nonzero};
 use crate::ops::gather_rows;
 use crate::or_panic::OrPanic;
 use crate::position::add::add;
+use crate::position::per_grid::per_grid;
 use crate::position::position::Position;
 use crate::position::site::Site;
 use crate::resample::align::Align;
@@ -261,22 +262,14 @@ impl LearnedPosition {
             return sample(table, places, None, Filter::Linear(Align::Edges));
         };
         let [_, rows, cols] = self.grid;
-        let scales = tokens.layout().grids().iter().map(|grid| {
-            let scales = profile.steps_and_starts([rows, cols], [grid.rows, grid.cols]);
-            (scales, grid.window.stride)
+        let scales =
+            |grid: &PatchGrid| profile.steps_and_starts([rows, cols], [grid.rows, grid.cols]);
+        let layout = tokens.layout();
+        let step = per_grid(layout, &places, |grid| scales(grid).map(|[step, _]| step));
+        let start = per_grid(layout, &places, |grid| scales(grid).map(|[_, start]| start));
+        let stride = per_grid(layout, &places, |grid| {
+            grid.window.stride.map(|stride| stride as f64)
         });
-        let scales: Vec<_> = scales.collect();
-        let column = |of: &dyn Fn(&([[f64; 2]; 2], [usize; 2]), usize) -> f64| {
-            let values: Vec<f64> = scales
-                .iter()
-                .flat_map(|scale| [of(scale, 0), of(scale, 1)])
-                .collect();
-            let data = TensorData::new(values, [scales.len(), 1, 2]);
-            Tensor::<3>::from_data(data, (&places.device(), places.dtype()))
-        };
-        let step = column(&|(scales, _), axis| scales[axis][0]);
-        let start = column(&|(scales, _), axis| scales[axis][1]);
-        let stride = column(&|(_, stride), axis| stride[axis] as f64);
         let sides = tokens.boxes_px().cast(places.dtype()).slice_dim(2, 2..4);
         let spans = sides / stride * step.clone();
         sample(table, places * step + start, Some(spans), profile.filter())

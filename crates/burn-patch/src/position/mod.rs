@@ -6,6 +6,7 @@ mod catalogue;
 mod factorized;
 mod learned;
 mod none;
+mod per_grid;
 mod position;
 mod sincos;
 mod site;
