@@ -13,6 +13,8 @@ pub struct CatalogueEntry {
 /// config, the list of names, an enum of configs, an enum of modules, and the trait's implementation for the latter.
 ///
 /// The line is `"name" => path: Variant(Config, Module), "summary";`, where `path` is seen from the parent folder.
+/// The trait's methods that are to be handed on are listed: those that start with `remake` take the module and give
+/// another of its variant, or an error.
 macro_rules! catalogue {
     (
         $(#[$list_doc:meta])* list $list:ident;
@@ -22,6 +24,7 @@ macro_rules! catalogue {
         init($($init_arg:ident: $init_type:ty),*);
         trait $trait:ident {
             $(fn $method:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)*
+            $(remake $remake:ident(self $(, $remake_arg:ident: $remake_type:ty)*);)*
         }
         $($name:literal => $($path:ident)::+: $variant:ident($config:ident, $module:ident), $summary:literal;)*
     ) => {
@@ -78,6 +81,7 @@ macro_rules! catalogue {
         $crate::catalogue::catalogue! {
             @trait $trait for $any, [$($variant)*],
             $(fn $method(&self $(, $arg: $type)*) -> $result;)*
+            $(remake $remake(self $(, $remake_arg: $remake_type)*);)*
         }
     };
 
@@ -99,11 +103,22 @@ macro_rules! catalogue {
     };
 
     (@trait $trait:ident for $any:ident, $variants:tt,
-        $(fn $method:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)*) => {
+        $(fn $method:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)*
+        $(remake $remake:ident(self $(, $remake_arg:ident: $remake_type:ty)*);)*) => {
         impl $trait for $any {
             $($crate::catalogue::catalogue! {
                 @method $variants, $method ($(, $arg: $type)*) ($($arg),*) $result
             })*
+            $($crate::catalogue::catalogue! {
+                @remake $variants, $remake ($(, $remake_arg: $remake_type)*) ($($remake_arg),*)
+            })*
+        }
+    };
+    (@remake [$($variant:ident)*], $method:ident ($(, $arg:ident: $type:ty)*) $args:tt) => {
+        fn $method(self $(, $arg: $type)*) -> Result<Self, $crate::Error> {
+            match self {
+                $(Self::$variant(module) => module.$method $args.map(Self::$variant),)*
+            }
         }
     };
     (@method [$($variant:ident)*], $method:ident ($(, $arg:ident: $type:ty)*) $args:tt $result:ty) => {

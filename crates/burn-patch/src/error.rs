@@ -85,6 +85,16 @@ pub enum Error {
         /// What it was given.
         got: String,
     },
+    /// An embedding without the one projection that would have to be remade.
+    #[error(
+        "{got} has no projection of patches to change the {what} of; expected linear, tubelet, multires or quadtree"
+    )]
+    NoProjection {
+        /// What was to change.
+        what: &'static str,
+        /// The embedding's type.
+        got: String,
+    },
     /// A mask ratio outside `[0, 1)`.
     #[error("expected a mask ratio in [0, 1), got {got}")]
     MaskRatio {

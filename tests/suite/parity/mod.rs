@@ -10,6 +10,7 @@ mod merge;
 mod motion;
 mod pack;
 mod reduce;
+mod resample;
 mod rotary;
 mod spectral;
 mod stems;

@@ -6,6 +6,8 @@ use crate::catalogue::catalogue;
 use crate::embed::patch_embed::PatchEmbed;
 use crate::grid::PatchGrid;
 use crate::ops::Images;
+use crate::resample::channels::ChannelMap;
+use crate::resample::filter::Filter;
 use crate::tokens::PlaceKind;
 use crate::{Error, Tokens};
 
@@ -36,6 +38,8 @@ catalogue! {
         fn tokens(&self, size: [usize; 2]) -> Result<usize, Error>;
         fn places(&self) -> PlaceKind;
         fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens;
+        remake with_patch_size_by(self, patch: [usize; 2], filter: Filter);
+        remake with_channels(self, map: &ChannelMap);
     }
     "linear" => linear: Linear(LinearPatchEmbedConfig, LinearPatchEmbed),
         "non-overlapping patches, one shared matrix (ViT)";

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::embed::linear::{LinearPatchEmbed, LinearPatchEmbedConfig};
 use crate::embed::parts::patch_norm::PatchNorm;
-use crate::embed::parts::sampling::sample_bilinear;
 use crate::embed::patch_embed::{PatchEmbed, expect_layout};
 use crate::grid::{PatchGrid, nonzero};
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{NORMAL, apply, linear};
 use crate::ops::{Images, at_least_single, gather_rows, gelu};
 use crate::or_panic::OrPanic;
+use crate::resample::sample_map::sample_bilinear;
 use crate::tokens::PlaceKind;
 use crate::{Error, Tokens};
 

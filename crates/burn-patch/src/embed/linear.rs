@@ -9,12 +9,15 @@ use burn::tensor::{Device, Int, Tensor};
 use crate::embed::parts::normalization::Normalization;
 use crate::embed::parts::patch_norm::{PatchNorm, normed};
 use crate::embed::parts::projection::project_filled;
+use crate::embed::parts::remade::{for_channels, for_patch, refuse};
 use crate::embed::patch_embed::{PatchEmbed, expect_layout, on_grid};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::PYTORCH;
 use crate::ops::Images;
 use crate::or_panic::OrPanic;
+use crate::resample::channels::ChannelMap;
+use crate::resample::filter::Filter;
 use crate::{Error, Tokens};
 
 /// Configuration of [`LinearPatchEmbed`].
@@ -180,6 +183,19 @@ impl PatchEmbed for LinearPatchEmbed {
         let fill = self.fill.as_ref();
         let embeddings = project_filled(&self.proj, fill, images, cells.clone(), &grid);
         on_grid(self.finish(embeddings), grid, cells)
+    }
+
+    fn with_patch_size_by(self, patch: [usize; 2], filter: Filter) -> Result<Self, Error> {
+        let proj = for_patch(self.proj, patch, filter)?;
+        Ok(Self { proj, ..self })
+    }
+
+    fn with_channels(self, map: &ChannelMap) -> Result<Self, Error> {
+        if self.fill.is_some() {
+            return Err(refuse::<Self>("channels (folded with a normalisation)"));
+        }
+        let proj = for_channels(self.proj, map)?;
+        Ok(Self { proj, ..self })
     }
 }
 

@@ -3,9 +3,12 @@
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Int, Tensor};
 
+use crate::embed::parts::remade::refuse;
 use crate::grid::PatchGrid;
 use crate::ops::{Images, PixelOrder};
 use crate::or_panic::OrPanic;
+use crate::resample::channels::ChannelMap;
+use crate::resample::filter::Filter;
 use crate::tokens::PlaceKind;
 use crate::{Error, Tokens};
 
@@ -56,6 +59,64 @@ pub trait PatchEmbed: Module + ModuleDisplay {
     /// With the text of [`layout`](Self::layout)'s error, or if the channels differ.
     #[track_caller]
     fn forward_images(&self, images: Images, cells: Option<Tensor<2, Int>>) -> Tokens;
+
+    /// The same embedding for patches of `patch` (`[height, width]` in pixels), from trained weights: FlexiViT's resize
+    /// by the [cubic smoothing filter](Filter::SmoothCubic), timm's default. An image enlarged as the patches are keeps
+    /// its tokens.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed, T2tPatchEmbedConfig};
+    ///
+    /// let device = Device::flex();
+    /// let embed = LinearPatchEmbedConfig::new([16, 16], 3, 8).init(&device);
+    /// let embed = embed.with_patch_size([12, 20]).unwrap();
+    /// let tokens = embed.forward(Tensor::zeros([1, 3, 24, 40], &device));
+    /// assert_eq!(tokens.embeddings().dims(), [1, 4, 8]);
+    ///
+    /// let stacked = T2tPatchEmbedConfig::for_stride([16, 16], 3, 8).init(&device);
+    /// assert!(stacked.with_patch_size([12, 20]).is_err());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`with_patch_size_by`](Self::with_patch_size_by).
+    fn with_patch_size(self, patch: [usize; 2]) -> Result<Self, Error> {
+        self.with_patch_size_by(patch, Filter::SmoothCubic)
+    }
+
+    /// As [`with_patch_size`](Self::with_patch_size) by the filter that the weights were trained for: see
+    /// [`resize_kernel`](crate::resample::resize_kernel).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoProjection`] for an embedding that is no projection of patches, [`Error::Zero`] for an empty patch.
+    fn with_patch_size_by(self, patch: [usize; 2], filter: Filter) -> Result<Self, Error> {
+        let _ = (patch, filter);
+        Err(refuse::<Self>("patch"))
+    }
+
+    /// The same embedding for images of other channels, from trained weights.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
+    /// use burn_patch::resample::ChannelMap;
+    ///
+    /// let device = Device::flex();
+    /// let embed = LinearPatchEmbedConfig::new([4, 4], 3, 8).init(&device);
+    /// let embed = embed.with_channels(&ChannelMap::repeat(3, 5).unwrap()).unwrap();
+    /// assert_eq!(embed.forward(Tensor::zeros([1, 5, 8, 8], &device)).tokens(), 4);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoProjection`] for an embedding that is no projection of patches or that a normalisation was folded
+    /// into, [`Error::Channels`] for a map from other channels.
+    fn with_channels(self, map: &ChannelMap) -> Result<Self, Error> {
+        let _ = map;
+        Err(refuse::<Self>("channels"))
+    }
 
     /// Embeds images.
     ///

@@ -107,7 +107,7 @@ mod tests {
         ] {
             activation.apply(x()).into_data().assert_approx_eq(
                 &want.map(|value: f32| value).into(),
-                Tolerance::<f32>::rel_abs(1e-4, 1e-6),
+                Tolerance::<f32>::rel_abs(1e-5, 1e-5),
             );
         }
     }

@@ -40,6 +40,10 @@ catalogue! {
     "none" => none: NoPosition(NoPositionConfig, NoPosition), "none";
     "learned" => learned: Learned(LearnedPositionConfig, LearnedPosition),
         "a trained vector per grid cell (ViT)";
+    "factorized" => factorized: Factorized(FactorizedPositionConfig, FactorizedPosition),
+        "a trained vector per row and one per column (NaViT)";
+    "bucketed" => bucketed: Bucketed(BucketedPositionConfig, BucketedPosition),
+        "a trained vector per cell of a fixed grid, the one that the token begins in (Idefics2)";
     "sincos" => sincos: SinCos(SinCosPositionConfig, SinCosPosition),
         "fixed sines and cosines of row and column (MAE, SimpleViT, timm)";
     "sincos-3d" => sincos_3d: SinCos3d(SinCos3dPositionConfig, SinCos3dPosition),

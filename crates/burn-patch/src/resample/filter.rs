@@ -33,6 +33,14 @@ impl Filter {
         }
     }
 
+    /// How cells lie upon each other.
+    pub(crate) fn align(self) -> Align {
+        match self {
+            Self::Linear(align) | Self::Cubic(align) => align,
+            Self::Nearest | Self::SmoothLinear | Self::SmoothCubic => Align::Edges,
+        }
+    }
+
     /// How far the kernel reaches to each side.
     pub(crate) fn radius(self) -> usize {
         match self {

@@ -44,8 +44,11 @@ pub enum Profile {
     RadioCorners,
     /// Qwen3-VL in transformers 5 (`fast_pos_embed_interpolate`): linear, corners aligned.
     Qwen3Vl,
-    /// Any filter, for both axes.
+    /// Any filter, from each side to the other grid's.
     Custom(Filter),
+    /// Any filter, to the square of the longer side, of which the top left is taken, so that both axes have one scale:
+    /// timm's NaFlex with `pos_embed_ar_preserving`.
+    Square(Filter),
 }
 
 impl Profile {
@@ -58,7 +61,7 @@ impl Profile {
             Self::SigLip2 => Filter::SmoothLinear,
             Self::BigVision | Self::Qwen3Vl | Self::RadioCorners => Filter::Linear(Align::Corners),
             Self::Radio => Filter::Linear(Align::Edges),
-            Self::Custom(filter) => filter,
+            Self::Custom(filter) | Self::Square(filter) => filter,
         }
     }
 
@@ -66,7 +69,7 @@ impl Profile {
     ///
     /// # Errors
     ///
-    /// Those of [`ResizeMatrix::try_new`].
+    /// [`Error::Zero`] for an empty grid, otherwise those of [`ResizeMatrix::try_new`].
     pub fn matrices(self, from: [usize; 2], to: [usize; 2]) -> Result<[ResizeMatrix; 2], Error> {
         nonzero("grid to resize from", &from)?;
         nonzero("grid to resize to", &to)?;
@@ -74,15 +77,33 @@ impl Profile {
             true => Filter::Nearest,
             false => self.filter(),
         };
-        let whole = match self {
-            Self::Radio | Self::RadioCorners if from != to => [to[0].max(to[1]); 2],
-            _ => to,
-        };
+        let whole = self.whole(from, to);
         let axis = |axis: usize| {
             let matrix = ResizeMatrix::try_new(from[axis], whole[axis], filter)?;
             Ok::<_, Error>(matrix.first(to[axis]))
         };
         Ok([axis(0)?, axis(1)?])
+    }
+
+    /// For rows and columns: cells of the grid `from` per cell of `to`, and where the centre of the first cell of `to`
+    /// lies, so that place `p` among the cells of `to` is `p·step + start` among those of `from`.
+    pub(crate) fn steps_and_starts(self, from: [usize; 2], to: [usize; 2]) -> [[f64; 2]; 2] {
+        if from == to {
+            return [[1.0, 0.0]; 2];
+        }
+        let whole = self.whole(from, to);
+        let align = self.filter().align();
+        [0, 1].map(|axis| align.step_and_start(from[axis], whole[axis]))
+    }
+
+    /// The grid that is resized to before it is cut to `to`.
+    fn whole(self, from: [usize; 2], to: [usize; 2]) -> [usize; 2] {
+        match self {
+            Self::Radio | Self::RadioCorners | Self::Square(_) if from != to => {
+                [to[0].max(to[1]); 2]
+            }
+            _ => to,
+        }
     }
 }
 

@@ -39,6 +39,11 @@ impl Resize {
         Ok(Self { rows, cols })
     }
 
+    /// By a matrix for the rows and one for the columns.
+    pub fn by(rows: ResizeMatrix, cols: ResizeMatrix) -> Self {
+        Self { rows, cols }
+    }
+
     /// The grid that it takes, `[rows, cols]`.
     pub fn from(&self) -> [usize; 2] {
         [self.rows.from(), self.cols.from()]
@@ -47,6 +52,43 @@ impl Resize {
     /// The grid that it gives, `[rows, cols]`.
     pub fn to(&self) -> [usize; 2] {
         [self.rows.to(), self.cols.to()]
+    }
+
+    /// The one that weights are resized by where their input is resized by this; see
+    /// [`resize_kernel`](crate::resample::resize_kernel).
+    #[must_use]
+    pub fn dual(&self) -> Self {
+        Self {
+            rows: self.rows.dual(),
+            cols: self.cols.dual(),
+        }
+    }
+
+    /// The resized maps: `[batch, channels, height, width]` to `[batch, channels, height', width']`, as
+    /// [`apply`](Self::apply) with channels in front.
+    ///
+    /// # Panics
+    ///
+    /// If the maps have another size.
+    #[track_caller]
+    pub fn apply_map(&self, map: Tensor<4>) -> Tensor<4> {
+        let [_, _, height, width] = map.dims();
+        assert_eq!(
+            [height, width],
+            self.from(),
+            "the map's size and the resize's"
+        );
+        let (device, dtype) = (map.device(), map.dtype());
+        let precise = at_least_single(dtype);
+        let matrix = |axis: &ResizeMatrix| axis.tensor(&device, precise);
+        let mut map = map.cast(precise);
+        if !self.rows.is_identity() {
+            map = matrix(&self.rows).unsqueeze::<4>().matmul(map);
+        }
+        if !self.cols.is_identity() {
+            map = map.matmul(matrix(&self.cols).transpose().unsqueeze::<4>());
+        }
+        map.cast(dtype)
     }
 
     /// The resized table: `[batch, rows, cols, dim]` to `[batch, rows', cols', dim]`, `T' = R·T·Cᵀ` for each of `dim`.
@@ -131,6 +173,18 @@ mod tests {
         plan.apply(table)
             .into_data()
             .assert_approx_eq(&want, Tolerance::<f32>::rel_abs(1e-5, 1e-6));
+    }
+
+    #[test]
+    fn maps_are_tables_with_channels_in_front() {
+        let device = Device::flex();
+        let table = Tensor::<4>::random([2, 5, 4, 3], Distribution::Default, &device);
+        let plan = Resize::try_new([5, 4], [3, 7], Profile::Timm).unwrap();
+        let map = plan.apply_map(table.clone().permute([0, 3, 1, 2]));
+        map.permute([0, 2, 3, 1]).into_data().assert_approx_eq(
+            &plan.apply(table).into_data(),
+            Tolerance::<f32>::rel_abs(1e-5, 1e-6),
+        );
     }
 
     #[test]

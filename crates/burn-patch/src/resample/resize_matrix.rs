@@ -6,6 +6,7 @@ use crate::Error;
 use crate::grid::nonzero;
 use crate::or_panic::OrPanic;
 use crate::resample::align::Align;
+use crate::resample::dual::dual;
 use crate::resample::filter::Filter;
 
 /// Weights of `from` cells in each of `to` cells, `[to, from]`, computed on the host in `f64`.
@@ -111,6 +112,60 @@ impl ResizeMatrix {
         self
     }
 
+    /// The matrix from `from` cells to those whose centres lie at `places`, `step` cells apart: a smoothing filter is
+    /// as wide as the step, the others look at the place alone. The first cell's centre is at 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Zero`] for no cells or places, [`Error::Range`] for a place that is not finite or a step that is not
+    /// positive.
+    pub fn at(from: usize, places: &[f64], step: f64, filter: Filter) -> Result<Self, Error> {
+        nonzero("cells and places", &[from, places.len()])?;
+        let odd = places.iter().find(|place| !place.is_finite());
+        if let Some(&got) = odd {
+            return Err(Error::Range {
+                what: "place among cells",
+                expected: "a finite number".into(),
+                got,
+            });
+        }
+        if !(step.is_finite() && step > 0.0) {
+            return Err(Error::Range {
+                what: "step between places",
+                expected: "a positive number".into(),
+                got: step,
+            });
+        }
+        let mut weights = vec![0.0; from * places.len()];
+        let last = from as f64 - 1.0;
+        for (row, &place) in weights.chunks_exact_mut(from).zip(places) {
+            match filter {
+                Filter::Nearest => row[(place + 0.5).floor().clamp(0.0, last) as usize] = 1.0,
+                Filter::Linear(_) | Filter::Cubic(_) => clamped(row, place, filter),
+                Filter::SmoothLinear | Filter::SmoothCubic => {
+                    smooth(
+                        row,
+                        place.clamp(-0.5, last + 0.5) + 0.5,
+                        step.max(1.0),
+                        filter,
+                    );
+                }
+            }
+        }
+        let to = places.len();
+        Ok(Self { from, to, weights })
+    }
+
+    /// The transposed pseudo-inverse, `(B⁺)ᵀ`: what the weights of a projection are resized by where its input is
+    /// resized by `B`; see [`resize_kernel`](crate::resample::resize_kernel).
+    #[must_use]
+    pub fn dual(&self) -> Self {
+        Self {
+            weights: dual(&self.weights, [self.to, self.from]),
+            ..*self
+        }
+    }
+
     /// Whether it changes nothing.
     pub fn is_identity(&self) -> bool {
         let one =
@@ -119,7 +174,7 @@ impl ResizeMatrix {
     }
 
     /// As a tensor `[to, from]`.
-    pub fn tensor(&self, device: &Device, dtype: DType) -> Tensor<2> {
+    pub(crate) fn tensor(&self, device: &Device, dtype: DType) -> Tensor<2> {
         let data = TensorData::new(self.weights.clone(), [self.to, self.from]);
         Tensor::from_data(data.convert_dtype(dtype), (device, dtype))
     }
@@ -232,6 +287,37 @@ mod tests {
             &[0.0, 0.0, 1.0],
         ];
         assert_eq!(rows, want);
+    }
+
+    #[test]
+    fn places_of_a_resized_axis_give_its_matrix() {
+        for filter in [
+            Filter::Linear(Align::Edges),
+            Filter::Cubic(Align::Edges),
+            Filter::SmoothLinear,
+            Filter::SmoothCubic,
+        ] {
+            for (from, to) in [(14, 24), (14, 9), (5, 1), (1, 4)] {
+                let want = ResizeMatrix::new(from, to, filter);
+                let [step, start] = filter.align().step_and_start(from, to);
+                let places: Vec<f64> = (0..to).map(|cell| cell as f64 * step + start).collect();
+                let got = ResizeMatrix::at(from, &places, step, filter).unwrap();
+                for (got, want) in got.weights.iter().zip(&want.weights) {
+                    assert!((got - want).abs() < 1e-12, "{filter:?} {from} to {to}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn places_and_steps_that_are_no_numbers_are_errors() {
+        let at = |place, step| ResizeMatrix::at(3, &[place], step, Filter::SmoothLinear);
+        assert!(matches!(at(f64::NAN, 1.0), Err(Error::Range { .. })));
+        assert!(matches!(at(f64::INFINITY, 1.0), Err(Error::Range { .. })));
+        assert!(matches!(at(1.0, 0.0), Err(Error::Range { .. })));
+        assert!(matches!(at(1.0, f64::NAN), Err(Error::Range { .. })));
+        let none = ResizeMatrix::at(3, &[], 1.0, Filter::Nearest);
+        assert!(matches!(none, Err(Error::Zero { .. })));
     }
 
     #[test]

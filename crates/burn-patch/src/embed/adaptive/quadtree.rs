@@ -15,12 +15,15 @@ use crate::embed::adaptive::saliency::{Saliency, area, covered, map_scores, midd
 use crate::embed::adaptive::selection::Selection;
 use crate::embed::parts::patch_norm::{PatchNorm, normed};
 use crate::embed::parts::projection::{convolve, project, to_map, to_tokens};
+use crate::embed::parts::remade::{for_channels, for_patch};
 use crate::embed::patch_embed::{PatchEmbed, expect_layout, select};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::{apply, linear};
 use crate::ops::{Images, gather_rows};
 use crate::or_panic::OrPanic;
+use crate::resample::channels::ChannelMap;
+use crate::resample::filter::Filter;
 use crate::tokens::PlaceKind;
 use crate::{Error, Tokens};
 
@@ -394,5 +397,15 @@ impl PatchEmbed for QuadtreePatchEmbed {
         let saliency = &self.settings.saliency;
         let scores = saliency.scores(images.clone(), &forest, &grid);
         select(self.embed(images, grid, &forest, &scores), cells)
+    }
+
+    fn with_patch_size_by(self, patch: [usize; 2], filter: Filter) -> Result<Self, Error> {
+        let proj = for_patch(self.proj, patch, filter)?;
+        Ok(Self { proj, ..self })
+    }
+
+    fn with_channels(self, map: &ChannelMap) -> Result<Self, Error> {
+        let proj = for_channels(self.proj, map)?;
+        Ok(Self { proj, ..self })
     }
 }

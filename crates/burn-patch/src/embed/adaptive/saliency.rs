@@ -1,11 +1,16 @@
 //! How much detail a region holds: scores of quadtree nodes.
 
-use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData};
+use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::embed::adaptive::forest::{Forest, Level};
 use crate::grid::{PatchGrid, nonzero};
+use crate::or_panic::OrPanic;
+use crate::resample::align::Align;
+use crate::resample::filter::Filter;
+use crate::resample::profile::Profile;
+use crate::resample::resize::Resize;
 
 /// What makes a node worth splitting.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -143,14 +148,10 @@ fn blur(images: Tensor<4>, level: &Level, cell: [usize; 2]) -> Tensor<2> {
     let images = covered(images, level, cell);
     let [_, _, height, width] = images.dims();
     let small = middle(images.clone(), level.side);
-    let device = images.device();
-    let along = |size: usize| {
-        let data = enlarging(size / level.side, level.side);
-        let shape = [1, 1, size / level.side, size];
-        Tensor::<4>::from_data(TensorData::new(data, shape), (&device, DType::F32))
-    };
-    let blurred = small.matmul(along(width)).swap_dims(2, 3);
-    let blurred = blurred.matmul(along(height)).swap_dims(2, 3);
+    let [rows, cols] = [height / level.side, width / level.side];
+    let linear = Profile::Custom(Filter::Linear(Align::Edges));
+    let enlarge = Resize::try_new([rows, cols], [height, width], linear).or_panic();
+    let blurred = enlarge.apply_map(small);
     let nodes = Nodes::of((blurred - images).square(), level, cell);
     (flat(nodes.mean(nodes.pixels.clone())) * side).sqrt()
 }
@@ -188,22 +189,6 @@ pub(crate) fn area(images: Tensor<4>, [down, across]: [usize; 2]) -> Tensor<4> {
         .mean_dim(5)
         .mean_dim(3)
         .reshape([batch, channels, rows, cols])
-}
-
-/// Bilinear enlargement of `len` values `factor` times, `[len, len·factor]`: half-pixel centres, the border repeated
-/// (align_corners off).
-fn enlarging(len: usize, factor: usize) -> Vec<f32> {
-    let size = len * factor;
-    let mut weights = vec![0.0; len * size];
-    for to in 0..size {
-        let place = ((to as f64 + 0.5) / factor as f64 - 0.5).max(0.0);
-        let low = (place as usize).min(len - 1);
-        let high = (low + 1).min(len - 1);
-        let part = (place - low as f64) as f32;
-        weights[low * size + to] += 1.0 - part;
-        weights[high * size + to] += part;
-    }
-    weights
 }
 
 fn grey(images: Tensor<4>) -> Tensor<3> {
@@ -254,7 +239,7 @@ fn entropy(histogram: &Tensor<4>, level: &Level, pixels: f64) -> Tensor<2> {
 mod tests {
     use super::*;
     use crate::grid::{Remainder, Window};
-    use burn::tensor::{Device, Distribution};
+    use burn::tensor::{Device, Distribution, TensorData};
 
     fn scores(saliency: Saliency, images: Tensor<4>) -> Vec<f32> {
         let [_, _, height, width] = images.dims();
@@ -309,14 +294,13 @@ mod tests {
     }
 
     #[test]
-    fn enlarging_a_slope_keeps_it_between_the_first_and_last_centres() {
-        let weights = enlarging(4, 4);
-        let slope = [0.0, 4.0, 8.0, 12.0];
-        for to in 2..14 {
-            let value: f32 = (0..4)
-                .map(|from| slope[from] * weights[from * 16 + to])
-                .sum();
-            close(value, to as f32 - 1.5);
+    fn shrinking_by_the_middle_is_the_linear_filter() {
+        let images = Tensor::<4>::random([1, 2, 8, 16], Distribution::Default, &Device::flex());
+        let linear = Profile::Custom(Filter::Linear(Align::Edges));
+        for factor in [2, 4, 8] {
+            let shrink = Resize::try_new([8, 16], [8 / factor, 16 / factor], linear).unwrap();
+            let apart = middle(images.clone(), factor) - shrink.apply_map(images.clone());
+            assert!(apart.abs().max().into_scalar::<f32>() < 1e-6);
         }
     }
 

@@ -2,14 +2,17 @@
 
 use core::ops::RangeInclusive;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::embed::parts::sampling::sample_bilinear;
 use crate::grid::nonzero;
-use crate::ops::at_least_single;
+use crate::or_panic::OrPanic;
+use crate::resample::align::Align;
+use crate::resample::filter::Filter;
+use crate::resample::resize::Resize;
+use crate::resample::resize_matrix::ResizeMatrix;
 
 /// Part of an image, in its pixels; fractions are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -59,30 +62,24 @@ impl CropBox {
 
     /// The crop of each image, resized to `size`: `[batch, channels, height, width]`.
     pub(crate) fn cut(&self, images: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-        let [batch, channels, ..] = images.dims();
-        let [height, width] = size;
-        let steps = self.steps(size);
-        let rows = places(self.y, self.height, height, steps[0]);
-        let cols = places(self.x, self.width, width, steps[1]);
-        let options = (&images.device(), at_least_single(images.dtype()));
-        let place = |of: &dyn Fn(usize) -> f32| {
-            let values: Vec<f32> = (0..height * width).map(of).collect();
-            Tensor::<2>::from_data(TensorData::new(values, [1, height * width]), options)
-                .expand([batch, height * width])
-        };
-        let y = place(&|pixel| rows[pixel / width]);
-        let x = place(&|pixel| cols[pixel % width]);
-        sample_bilinear(images, [y, x])
-            .swap_dims(1, 2)
-            .reshape([batch, channels, height, width])
+        let [_, _, height, width] = images.dims();
+        let steps = self.steps(size).map(f64::from);
+        let sides = [(self.y, self.height, height), (self.x, self.width, width)];
+        let [rows, cols] = [0, 1].map(|axis| {
+            let (start, side, pixels) = sides[axis];
+            let places = places(start.into(), side.into(), size[axis], steps[axis]);
+            ResizeMatrix::at(pixels, &places, steps[axis], Filter::Linear(Align::Edges)).or_panic()
+        });
+        Resize::by(rows, cols).apply_map(images)
     }
 }
 
-/// Centres of `count` pixels of `step` from `start`, no nearer to the crop's edges than half a pixel.
-fn places(start: f32, side: f32, count: usize, step: f32) -> Vec<f32> {
-    let border = 0.5f32.min(side / 2.0);
+/// Centres of `count` pixels of `step` from `start`, no nearer to the crop's edges than half a pixel; the image's
+/// first centre is 0.
+fn places(start: f64, side: f64, count: usize, step: f64) -> Vec<f64> {
+    let border = 0.5f64.min(side / 2.0);
     (0..count)
-        .map(|pixel| start + ((pixel as f32 + 0.5) * step).clamp(border, side - border))
+        .map(|pixel| start - 0.5 + ((pixel as f64 + 0.5) * step).clamp(border, side - border))
         .collect()
 }
 

@@ -7,11 +7,16 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::embed::multires::crop::CropBox;
 use crate::embed::parts::projection::project;
+use crate::embed::parts::remade::{for_channels, for_patch};
 use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout, select};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::linear::NORMAL;
 use crate::ops::Images;
 use crate::or_panic::OrPanic;
+use crate::resample::align::Align;
+use crate::resample::channels::ChannelMap;
+use crate::resample::filter::Filter;
+use crate::resample::resize_matrix::ResizeMatrix;
 use crate::tokens::PlaceKind;
 use crate::{Error, Tokens};
 
@@ -170,6 +175,19 @@ impl PatchEmbed for MultiresPatchEmbed {
         let images = images.into_floats(self.proj.weight.val().dtype());
         select(self.gather(images, grid, &[]), cells)
     }
+
+    fn with_patch_size_by(self, patch: [usize; 2], filter: Filter) -> Result<Self, Error> {
+        // As many patches in a crop as before.
+        let before = self.proj.kernel_size;
+        let crop = [0, 1].map(|axis| self.crop[axis] / before[axis] * patch[axis]);
+        let proj = for_patch(self.proj, patch, filter)?;
+        Ok(Self { proj, crop, ..self })
+    }
+
+    fn with_channels(self, map: &ChannelMap) -> Result<Self, Error> {
+        let proj = for_channels(self.proj, map)?;
+        Ok(Self { proj, ..self })
+    }
 }
 
 impl MultiresPatchEmbed {
@@ -223,12 +241,11 @@ impl MultiresPatchEmbed {
     fn embed(&self, map: Tensor<4>, grid: &PatchGrid, scale: f32) -> Tensor<3> {
         let table = self.scale_embed.val();
         let [octaves, _] = table.dims();
-        let last = (octaves - 1) as f32;
-        let place = (scale.log2() + self.zoom as f32).clamp(0.0, last);
-        let low = place.floor();
-        let row = |at: f32| table.clone().slice_dim(0, at as usize..at as usize + 1);
-        let fraction = place - low;
-        let scale = row(low) * (1.0 - fraction) + row((low + 1.0).min(last)) * fraction;
+        let last = (octaves - 1) as f64;
+        let place = (f64::from(scale.log2()) + self.zoom as f64).clamp(0.0, last);
+        let blend = ResizeMatrix::at(octaves, &[place], 1.0, Filter::Linear(Align::Edges));
+        let blend = blend.or_panic().tensor(&table.device(), table.dtype());
+        let scale = blend.matmul(table);
         project(&self.proj, map, None, grid) + scale.unsqueeze_dim(0)
     }
 

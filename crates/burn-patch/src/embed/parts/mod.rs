@@ -5,7 +5,7 @@ pub(crate) mod halvings;
 pub(crate) mod normalization;
 pub(crate) mod patch_norm;
 pub(crate) mod projection;
-pub(crate) mod sampling;
+pub(crate) mod remade;
 pub(crate) mod steps;
 
 pub use conv_norm::{ConvNorm, ConvStep};

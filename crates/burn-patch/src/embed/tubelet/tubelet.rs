@@ -8,12 +8,16 @@ use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::embed::parts::patch_norm::{PatchNorm, normed};
+use crate::embed::parts::remade::as_trained;
 use crate::embed::patch_embed::{PatchEmbed, check_channels, expect_layout, on_grid};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::PYTORCH;
 use crate::ops::{Images, project_cells, project_patches, project_pixels};
 use crate::or_panic::OrPanic;
+use crate::resample::channels::ChannelMap;
+use crate::resample::filter::Filter;
+use crate::resample::resize_kernel::resize_kernel;
 use crate::{Error, Tokens};
 
 /// Published tubelets.
@@ -278,6 +282,30 @@ impl PatchEmbed for TubeletPatchEmbed {
         let (weight, bias) = (self.image_weight(), self.bias());
         let embeddings = project_pixels(images, weight, bias, None, cells.clone(), &grid);
         on_grid(self.finish(embeddings), grid, cells)
+    }
+
+    fn with_patch_size_by(self, patch: [usize; 2], filter: Filter) -> Result<Self, Error> {
+        let [tubelet, ..] = self.proj.kernel_size;
+        let (dim, channels) = (self.dim(), self.channels());
+        let weight = resize_kernel(self.strip_weight(), patch, filter)?;
+        let kernel = [tubelet, patch[0], patch[1]];
+        let mut proj = Conv3dConfig::new([channels, dim], kernel)
+            .with_stride(kernel)
+            .with_bias(self.proj.bias.is_some())
+            .init(&weight.device());
+        let weight = weight.reshape([dim, channels, tubelet, patch[0], patch[1]]);
+        proj.weight = as_trained(&self.proj.weight, weight);
+        proj.bias = self.proj.bias;
+        Ok(Self { proj, ..self })
+    }
+
+    fn with_channels(mut self, map: &ChannelMap) -> Result<Self, Error> {
+        let [dim, channels, frames, height, width] = self.proj.weight.dims();
+        let flat = [dim, channels, frames * height, width];
+        let weight = map.apply(self.proj.weight.val().reshape(flat))?;
+        let weight = weight.reshape([dim, map.to(), frames, height, width]);
+        self.proj.weight = as_trained(&self.proj.weight, weight);
+        Ok(self)
     }
 }
 

@@ -3,9 +3,8 @@
 use burn::tensor::{DType, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::position::place::interpolate;
 use crate::position::relative_bias::offset_table::span;
-use crate::resample::{Profile, resize};
+use crate::resample::{Align, Filter, Profile, resize, sample};
 
 /// How a table of offsets is brought to another grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,8 +36,8 @@ impl BiasResize {
                     .flat_map(|y| xs.iter().flat_map(move |x| [*y, *x]));
                 let places = TensorData::new(pairs.collect(), [1, new_rows * new_cols, 2]);
                 let places = Tensor::from_data(places, (&table.device(), DType::F32));
-                let table = table.cast(DType::F32).unsqueeze_dim::<3>(0);
-                let resized = interpolate(table, [rows, cols], places);
+                let table = table.cast(DType::F32).reshape([1, rows, cols, heads]);
+                let resized = sample(table, places, None, Filter::Linear(Align::Edges));
                 resized.squeeze_dim::<2>(0).cast(dtype)
             }
         }

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use crate::Tokens;
 use crate::position::offsets::offsets;
-use crate::position::place::interpolate;
+use crate::resample::{Align, Filter, sample};
 use crate::tokens::{PlaceKind, Units};
 
 /// Offsets between two of `cells` cells in a line.
@@ -21,15 +21,15 @@ pub(crate) fn entries([rows, cols]: [usize; 2]) -> usize {
 /// each query and key, `[1 or batch, heads, queries, keys]`. Tokens off the grid get values between rows, bilinearly,
 /// and those further apart than the grid reaches the outermost.
 pub(crate) fn read_offsets(table: Tensor<2>, grid: [usize; 2], tokens: &Tokens) -> Tensor<4> {
-    let [entries, heads] = table.dims();
+    let [_, heads] = table.dims();
     let [y, x] = offsets(tokens, Units::Cells);
     let [batch, queries, keys] = y.dims();
     let [y, x] = [y + (grid[0] - 1) as f32, x + (grid[1] - 1) as f32];
     if tokens.places().kind() == PlaceKind::Boxes {
         let places = [y, x].map(|place| place.reshape([batch, queries * keys, 1]));
         let places = Tensor::cat(places.to_vec(), 2);
-        let table = table.reshape([1, entries, heads]);
-        let values = interpolate(table, grid.map(span), places);
+        let table = table.reshape([1, span(grid[0]), span(grid[1]), heads]);
+        let values = sample(table, places, None, Filter::Linear(Align::Edges));
         let values = values.reshape([batch, queries, keys, heads]);
         return values.swap_dims(2, 3).swap_dims(1, 2);
     }
