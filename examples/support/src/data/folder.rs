@@ -14,12 +14,14 @@ pub(super) fn read(folder: &Path, side: u32) -> Result<Split, Error> {
     let name = folder.display().to_string();
     let (train, test) = (folder.join("train"), folder.join("test"));
     if !(train.is_dir() && test.is_dir()) {
-        let all = pictures(folder, &classes(folder)?, side)?;
-        return Ok(Split::shuffled(&name, all));
+        let classes = classes(folder)?;
+        let all = pictures(folder, &classes, side)?;
+        return Ok(Split::shuffled(&name, &classes, all));
     }
     let classes = classes(&train)?;
     Ok(Split::new(
         &name,
+        &classes,
         pictures(&train, &classes, side)?.shuffled(),
         pictures(&test, &classes, side)?.shuffled(),
     ))
