@@ -54,14 +54,25 @@ impl TinyModel {
     ///
     /// [`Error::Misfit`] if the embedding refuses such pictures.
     pub fn vit(self, split: &Split, device: &Device) -> Result<Vit<AnyPatchEmbed>, Error> {
-        let (embed, config) = self.encoder(split, device)?;
+        let (embed, config) = self.vit_config(split);
+        let embed = self.embed(&embed, device)?;
+        let vit = config.try_init(embed, device);
+        Ok(vit.map_err(|why| self.misfit(why))?.materialize())
+    }
+
+    /// The settings of the classifier: of its embedding, and of what follows.
+    pub fn vit_config(self, split: &Split) -> (AnyPatchEmbedConfig, VitConfig) {
+        let (embed, config) = self.encoder(split);
         let head = config.head.clone().with_classes(Some(split.classes.len()));
         let encoder = config.encoder.clone().with_drop_path(DROP_PATH);
-        let vit = config
-            .with_head(head)
-            .with_encoder(encoder)
-            .try_init(embed, device);
-        Ok(vit.map_err(|why| self.misfit(why))?.materialize())
+        (embed, config.with_head(head).with_encoder(encoder))
+    }
+
+    /// The settings of the masked autoencoder.
+    pub fn mae_config(self, split: &Split) -> (AnyPatchEmbedConfig, MaeConfig) {
+        let (embed, config) = self.encoder(split);
+        let mae = MaeConfig::new(config, DECODER_DIM, DECODER_DEPTH, HEADS);
+        (embed, mae)
     }
 
     /// The masked autoencoder before training.
@@ -70,7 +81,8 @@ impl TinyModel {
     ///
     /// [`Error::NoReconstruction`] if patches of this embedding cannot be masked and restored.
     pub fn mae(self, split: &Split, device: &Device) -> Result<Mae<AnyPatchEmbed>, Error> {
-        let (embed, config) = self.encoder(split, device)?;
+        let (embed, config) = self.mae_config(split);
+        let embed = self.embed(&embed, device)?;
         let refused = |why: String| Error::NoReconstruction {
             model: self.to_string(),
             why,
@@ -85,7 +97,7 @@ impl TinyModel {
                 grid.tokens()
             )));
         }
-        let mae = MaeConfig::new(config, DECODER_DIM, DECODER_DEPTH, HEADS).try_init(embed, device);
+        let mae = config.try_init(embed, device);
         let mae = mae.map_err(|why| match why {
             burn_vit::Error::NotRestorable { .. } | burn_vit::Error::Untiled { .. } => {
                 refused(why.to_string())
@@ -95,14 +107,17 @@ impl TinyModel {
         Ok(mae?.materialize())
     }
 
-    /// The embedding and the settings of the encoder over it.
-    fn encoder(self, split: &Split, device: &Device) -> Result<(AnyPatchEmbed, VitConfig), Error> {
+    fn embed(self, config: &AnyPatchEmbedConfig, device: &Device) -> Result<AnyPatchEmbed, Error> {
+        let embed = config.try_init(device);
+        embed.map_err(|why| self.misfit(why.into()))
+    }
+
+    /// The settings of the embedding and of the encoder over it.
+    fn encoder(self, split: &Split) -> (AnyPatchEmbedConfig, VitConfig) {
         let pictures = &split.train;
         let embed =
             AnyPatchEmbedConfig::for_stride(self.embedding, [PATCH; 2], pictures.channels, DIM)
-                .expect("a name of the catalogue")
-                .try_init(device)
-                .map_err(|why| self.misfit(why.into()))?;
+                .expect("a name of the catalogue");
         let reducers = self.reducer.map(|name| {
             let reducer = AnyReduceConfig::for_tokens(name, LEARNED_TOKENS, DIM);
             ReduceAt::middle(reducer.expect("a name of the catalogue"), DEPTH)
@@ -113,7 +128,7 @@ impl TinyModel {
         let config = VitConfig::new(pictures.size, encoder)
             .with_prefix(PrefixConfig::none())
             .with_head(HeadConfig::new().with_pooling(Pooling::Mean));
-        Ok((embed, config))
+        (embed, config)
     }
 
     /// In terms of what the command line can change.

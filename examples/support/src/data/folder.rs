@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use image::imageops::FilterType;
-
+use crate::data::decode::picture;
 use crate::data::idx;
 use crate::data::pictures::Pictures;
 use crate::data::split::Split;
@@ -60,17 +59,7 @@ fn pictures(folder: &Path, classes: &[String], side: u32) -> Result<Pictures, Er
             .into_iter()
             .filter(|path| is_picture(path))
         {
-            let picture = image::open(&path)
-                .map_err(|error| Error::DataFile {
-                    path: path.clone(),
-                    why: error.to_string(),
-                })?
-                .resize_exact(side, side, FilterType::CatmullRom)
-                .into_rgb8();
-            for channel in 0..3 {
-                all.pixels
-                    .extend(picture.pixels().map(|pixel| pixel[channel]));
-            }
+            all.pixels.extend(picture(&path, all.size, all.channels)?);
             all.labels.push(label as u8);
         }
     }

@@ -248,9 +248,17 @@ impl Checkpoints {
             .try_for_each(|part| remove(&self.part(epoch, part)))
     }
 
-    /// What kept a checkpoint from being written.
+    /// What kept a checkpoint from being written; the parts of it that were written go.
     pub(crate) fn failure(&self) -> Option<Error> {
-        self.state().failure.take()
+        let (failure, parts) = {
+            let mut state = self.state();
+            (state.failure.take(), std::mem::take(&mut state.parts))
+        };
+        for epoch in parts.into_keys() {
+            // The failure to write is the one to report.
+            let _ = self.remove(epoch);
+        }
+        failure
     }
 
     /// The newest epoch with a whole checkpoint, 0 for none.

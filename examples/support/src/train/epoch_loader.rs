@@ -160,3 +160,48 @@ impl DataLoaderIterator<Batch> for EpochBatches<'_> {
         Progress::new(self.next, self.order.len(), Some("items".to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Pictures;
+
+    const COUNT: usize = 10;
+
+    fn loader(done: usize) -> EpochLoader {
+        let pixels = (0..COUNT as u8).flat_map(|value| [value, 255 - value]);
+        let pictures = Pictures::unlabelled(pixels.collect(), 1, [1, 2]);
+        let batcher = PictureBatcher::new(Arc::new(pictures), 3, true, Draws::new(7, 1));
+        EpochLoader::new(batcher, COUNT, 4, &Device::flex()).shuffled(Draws::new(7, 1), done)
+    }
+
+    /// Pixels and noise of the next epoch.
+    fn next(loader: &dyn DataLoader<Batch>) -> (Vec<f32>, Vec<f32>) {
+        let (mut pixels, mut noise) = (Vec::new(), Vec::new());
+        for batch in loader.iter() {
+            let batch = batch.unwrap();
+            pixels.extend(batch.images.into_data().try_to_vec_as::<f32>().unwrap());
+            noise.extend(batch.noise);
+        }
+        (pixels, noise)
+    }
+
+    #[test]
+    fn an_epoch_is_the_same_whether_or_not_those_before_it_ran_in_this_process() {
+        let whole = loader(0).to_device(&Device::flex());
+        let (first, second) = (next(&*whole), next(&*whole));
+        assert_ne!(first, second);
+        assert_eq!(next(&loader(1)), second);
+        assert_eq!(first.1.len(), 3 * COUNT);
+    }
+
+    #[test]
+    fn slices_share_an_epoch_out_and_each_picture_draws_the_same() {
+        let whole = next(&loader(0));
+        let device = Device::flex();
+        let [first, second] = [(0, 4), (4, 10)]
+            .map(|(start, end)| next(&*loader(0).slice(start, end).to_device(&device)));
+        assert_eq!([first.0, second.0].concat(), whole.0);
+        assert_eq!([first.1, second.1].concat(), whole.1);
+    }
+}

@@ -71,3 +71,21 @@ impl Mean {
         self.shown.final_value()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 100 pictures in batches of 64 and 36, of which 8 and 2 are right: 10 %, where a mean of batches has 9.03 %.
+    #[test]
+    fn a_short_batch_counts_by_its_pictures() {
+        let mut mean = Mean::new("Accuracy", 100.0);
+        mean.add(8.0, 64);
+        mean.add(2.0, 36);
+        assert!((mean.value() - 0.1).abs() < 1e-15, "{}", mean.value());
+        assert!((mean.last().current() - 10.0).abs() < 1e-12);
+        mean.clear();
+        mean.add(1.0, 2);
+        assert_eq!(mean.value(), 0.5);
+    }
+}

@@ -1,5 +1,8 @@
 //! The training loop, by burn-train.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use burn::store::ModuleRecord;
