@@ -2,18 +2,21 @@
 
 use std::time::{Duration, Instant};
 
+use burn::data::dataloader::DataLoader;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use burn_patch::embed::AnyPatchEmbed;
 use burn_vit::Vit;
 use support::data::Split;
-use support::train::{Classifier, PictureBatcher, TEST_BATCH, accuracy, learner, loader};
-use support::{Error, RATE_FROM_SCRATCH};
+use support::train::{Classifier, EpochLoader, PictureBatcher, TEST_BATCH, accuracy, learner};
+use support::{Draws, Error, RATE_FROM_SCRATCH, stop};
 
 use crate::choice::Choice;
 use crate::cli::Args;
 use crate::report::table::Row;
 
+/// Tells the draws of these trainings from others'.
+const PHASE: u64 = 2;
 /// How long the forward passes are timed.
 const TIMED: Duration = Duration::from_millis(300);
 
@@ -64,32 +67,38 @@ impl Bench<'_> {
     }
 
     fn train(&self, choice: Choice, seed: u64) -> Result<Trained, Error> {
-        self.device.seed(seed);
+        let draws = Draws::new(seed, PHASE);
+        self.device.seed(draws.device(0));
         let device = self.device.clone().autodiff();
         let vit = choice.model.vit(self.split, &device)?.train();
         let (len, epochs) = (self.split.train.len(), self.args.epochs());
         let batch = (self.args.batch as usize).min(len);
         let steps = epochs * len.div_ceil(batch);
         let mut learner = learner(Classifier { vit }, RATE_FROM_SCRATCH, steps)?;
-        let batcher = PictureBatcher::new(self.split.train.clone(), 0, true, !seed);
-        let loader = loader(batcher, len, batch, Some(seed), &device);
-        let broken = |error: &dyn std::error::Error| Error::Training(error.to_string());
+        let loader = || {
+            let batcher = PictureBatcher::new(self.split.train.clone(), 0, true, draws);
+            EpochLoader::new(batcher, len, batch, &device).shuffled(draws, 0)
+        };
         let sync = || device.sync().map_err(|error| broken(&error));
 
         // The first step sets up threads and kernels, so it is not timed, and its gradients are not applied.
-        for batch in loader.iter().take(1) {
+        for batch in loader().iter().take(1) {
             learner.train_step(batch.map_err(|error| broken(&error))?);
         }
         sync()?;
+        let loader = loader();
         let start = Instant::now();
-        for _ in 0..epochs {
+        for epoch in 1..=epochs {
+            let mut sum = Tensor::zeros([1], self.device);
             for batch in loader.iter() {
-                let grads = learner
-                    .train_step(batch.map_err(|error| broken(&error))?)
-                    .grads;
+                stop::check()?;
+                let step = learner.train_step(batch.map_err(|error| broken(&error))?);
+                sum = sum + step.item.loss.inner();
                 learner.lr_step();
-                learner.optimizer_step(grads);
+                learner.optimizer_step(step.grads);
             }
+            // Read once an epoch: a read for every step would slow down what is timed.
+            finite(choice.name, epoch, sum)?;
         }
         sync()?;
         Ok(Trained {
@@ -102,8 +111,8 @@ impl Bench<'_> {
     fn forward_rate(&self, vit: &Vit<AnyPatchEmbed>) -> Result<f64, Error> {
         let count = TEST_BATCH.min(self.split.test.len());
         let indices: Vec<usize> = (0..count).collect();
-        let batcher = PictureBatcher::new(self.split.test.clone(), 0, false, 0);
-        let images = batcher.collect(&indices, self.device).images;
+        let batcher = PictureBatcher::new(self.split.test.clone(), 0, false, Draws::new(0, PHASE));
+        let images = batcher.collect(&indices, 0, self.device).images;
         let forward = || {
             let logits = vit.forward(images.clone());
             let done = self.device.sync();
@@ -118,6 +127,23 @@ impl Bench<'_> {
             passes += 1;
         }
         Ok((passes * count) as f64 / start.elapsed().as_secs_f64())
+    }
+}
+
+fn broken(error: &dyn std::error::Error) -> Error {
+    Error::Training(error.to_string())
+}
+
+/// Whether every loss of the epoch was finite, by their sum.
+fn finite(name: &str, epoch: usize, sum: Tensor<1>) -> Result<(), Error> {
+    let sum = sum.try_into_scalar::<f64>();
+    let sum = sum.map_err(|error| broken(&error))?;
+    match sum.is_finite() {
+        true => Ok(()),
+        false => {
+            let why = format!("{name}: a loss of epoch {epoch} is not finite (their sum is {sum})");
+            Err(Error::Training(why))
+        }
     }
 }
 
@@ -158,6 +184,17 @@ mod tests {
         assert_eq!(deviation(&[0.5]), None);
         let deviation = deviation(&[0.2, 0.4, 0.6]).unwrap();
         assert!((deviation - 0.2).abs() < 1e-12, "{deviation}");
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_names_embedding_and_epoch() {
+        let device = Device::flex();
+        assert!(finite("linear", 1, Tensor::from_data([2.5], &device)).is_ok());
+        let error = finite("linear", 3, Tensor::from_data([f32::NAN], &device)).unwrap_err();
+        assert!(
+            error.to_string().contains("linear: a loss of epoch 3"),
+            "{error}"
+        );
     }
 
     #[test]

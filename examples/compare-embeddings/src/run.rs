@@ -2,9 +2,9 @@
 
 use burn::tensor::Device;
 use burn_patch::ops::backends::device;
-use support::Error;
 use support::data::Split;
-use support::report::make_writable;
+use support::run::Claim;
+use support::{Error, say, stop};
 
 use crate::choice::Choice;
 use crate::cli::Args;
@@ -13,6 +13,7 @@ use crate::report::table::{Settings, Table};
 
 /// Training and held-out pictures of a quick run.
 const QUICK: [usize; 2] = [1024, 512];
+const RESULTS: [&str; 3] = ["table.md", "table.json", "plot.png"];
 
 /// Runs what the arguments ask for.
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
@@ -22,10 +23,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         true => split.truncated(QUICK[0], QUICK[1]),
         false => split,
     };
-    make_writable(&args.out)?;
+    stop::check().map_err(|error| error.ended("nothing was trained yet"))?;
+    let _claim = Claim::take(&args.out, "compare-embeddings", &RESULTS)?;
     let choices = fitting(args, &split, &device)?;
     let settings = Settings::new(args, &split);
-    println!("{} embeddings; {settings}", choices.len());
+    say(format_args!("{} embeddings; {settings}", choices.len()));
     let mut table = Table::new(settings);
     let bench = Bench {
         args,
@@ -33,15 +35,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
         device: &device,
     };
     for choice in choices {
-        let row = bench.measure(choice)?;
-        println!("{row}");
+        let rest = |error: Error| error.ended("the embeddings above are in the table");
+        let row = bench.measure(choice).map_err(rest)?;
+        say(&row);
         table.add(row);
         table.write(&args.out)?;
     }
-    println!(
+    say(format_args!(
         "{} has table.md, table.json and plot.png",
         args.out.display()
-    );
+    ));
     Ok(())
 }
 
@@ -53,7 +56,7 @@ fn fitting(args: &Args, split: &Split, device: &Device) -> Result<Vec<Choice>, E
         match choice.model.vit(split, device) {
             Ok(_) => fitting.push(choice),
             Err(error) if args.embeddings.is_empty() => {
-                println!("left out: {error}");
+                say(format_args!("left out: {error}"));
                 refused = Some(error);
             }
             Err(error) => return Err(error),

@@ -1,7 +1,8 @@
 //! The program as its user meets it: what it leaves behind, and what it says when something is wrong.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use image::{Rgb, RgbImage};
 use serde_json::Value;
@@ -14,11 +15,12 @@ fn run(args: &[&str]) -> Output {
         .expect("the program starts")
 }
 
-/// The program ends with code 1 and a message that holds `parts`, without a backtrace.
-fn assert_refused(args: &[&str], parts: &[&str]) {
+/// The program ends with code 1, or 2 where the command line is wrong, and a message that holds `parts`, without a
+/// backtrace.
+fn assert_refused(code: i32, args: &[&str], parts: &[&str]) {
     let output = run(args);
     let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{args:?}: {text}");
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
     for part in parts {
         assert!(
             text.contains(part),
@@ -133,10 +135,12 @@ fn the_same_seed_gives_the_same_accuracy_whatever_came_before() {
 #[test]
 fn unknown_names_list_the_known_ones() {
     assert_refused(
+        2,
         &["--embeddings", "linear,round"],
         &["'round'", "linear", "overlap"],
     );
     assert_refused(
+        2,
         &["--backend", "tpu"],
         &[
             "unknown backend 'tpu'",
@@ -147,9 +151,9 @@ fn unknown_names_list_the_known_ones() {
 
 #[test]
 fn nothing_to_train_on_or_for_is_refused() {
-    assert_refused(&["--epochs", "0"], &["'0'", "--epochs", "1.."]);
-    assert_refused(&["--seeds", "0"], &["'0'", "--seeds", "1.."]);
-    assert_refused(&["--data", "nowhere"], &["nowhere", "does not exist"]);
+    assert_refused(2, &["--epochs", "0"], &["'0'", "--epochs", "1.."]);
+    assert_refused(2, &["--seeds", "0"], &["'0'", "--seeds", "1.."]);
+    assert_refused(1, &["--data", "nowhere"], &["nowhere", "does not exist"]);
 }
 
 #[test]
@@ -157,5 +161,49 @@ fn an_output_folder_that_cannot_be_written_is_refused_before_training() {
     let (_keep, path) = folder();
     let file = format!("{path}/file");
     std::fs::write(&file, b"").unwrap();
-    assert_refused(&["--out", &file], &["cannot be written", "file"]);
+    assert_refused(1, &["--out", &file], &["cannot be written", "file"]);
+}
+
+#[test]
+fn files_of_others_are_not_written_over() {
+    let (_keep, out) = folder();
+    let path = Path::new(&out).join("table.md");
+    std::fs::write(&path, "mine").unwrap();
+    let parts = ["table.md", "was not made by compare-embeddings"];
+    assert_refused(1, &["--quick", "--out", &out], &parts);
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "mine");
+}
+
+/// Stopped by a signal after its first row, which stays in the table; nobody reads its lines from then on.
+#[test]
+fn a_signal_ends_the_comparison_and_keeps_its_rows() {
+    let (_keep, data) = folder();
+    pictures(&data);
+    let (_keep, out) = folder();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_compare-embeddings"))
+        .args([
+            "--epochs", "5", "--batch", "8", "--data", &data, "--out", &out,
+        ])
+        .args(["--embeddings", "linear,overlap,dct"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("linear: accuracy")));
+    drop(lines);
+    while !Path::new(&out).join("plot.png").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(143), "{errors}");
+    assert!(
+        errors.contains("stopped by SIGTERM; the embeddings above are in the table"),
+        "{errors}"
+    );
+    assert_eq!(table(&out)["rows"].as_array().unwrap().len(), 1);
 }

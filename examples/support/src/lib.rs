@@ -1,15 +1,22 @@
 //! What the examples share: real pictures, the tiny ViT around each embedding of the catalogue, the recipe that trains
-//! it, drawing, and errors for the person at the terminal.
+//! it, runs that can be stopped and resumed, drawing, and errors for the person at the terminal.
 
 pub mod data;
+mod draws;
 mod error;
 mod failure;
+mod output;
 mod reducers;
 pub mod report;
+pub mod run;
+pub mod stop;
+mod terminal;
 mod tiny_model;
 pub mod train;
 
+pub use draws::Draws;
 pub use error::Error;
 pub use failure::program;
+pub use output::say;
 pub use reducers::reducers;
 pub use tiny_model::{DROP_PATH, PATCH, RATE_FROM_SCRATCH, TinyModel};

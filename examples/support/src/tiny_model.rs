@@ -5,7 +5,7 @@ use std::fmt;
 use burn::module::Module;
 use burn::nn::Initializer;
 use burn::tensor::Device;
-use burn_patch::embed::{AnyPatchEmbed, AnyPatchEmbedConfig};
+use burn_patch::embed::{AnyPatchEmbed, AnyPatchEmbedConfig, PatchEmbed};
 use burn_patch::reduce::AnyReduceConfig;
 use burn_vit::{
     EncoderConfig, HeadConfig, Mae, MaeConfig, Pooling, PrefixConfig, ReduceAt, Vit, VitConfig,
@@ -16,6 +16,8 @@ use crate::error::Error;
 
 /// Side of a patch in pixels.
 pub const PATCH: usize = 4;
+/// Patches that a picture needs, so that masking three of four leaves one.
+const FEWEST: usize = 4;
 const DIM: usize = 64;
 const DEPTH: usize = 4;
 const HEADS: usize = 4;
@@ -52,14 +54,25 @@ impl TinyModel {
     ///
     /// [`Error::Misfit`] if the embedding refuses such pictures.
     pub fn vit(self, split: &Split, device: &Device) -> Result<Vit<AnyPatchEmbed>, Error> {
-        let (embed, config) = self.encoder(split, device)?;
-        let head = config.head.clone().with_classes(Some(split.classes));
-        let encoder = config.encoder.clone().with_drop_path(DROP_PATH);
-        let vit = config
-            .with_head(head)
-            .with_encoder(encoder)
-            .try_init(embed, device);
+        let (embed, config) = self.vit_config(split);
+        let embed = self.embed(&embed, device)?;
+        let vit = config.try_init(embed, device);
         Ok(vit.map_err(|why| self.misfit(why))?.materialize())
+    }
+
+    /// The settings of the classifier: of its embedding, and of what follows.
+    pub fn vit_config(self, split: &Split) -> (AnyPatchEmbedConfig, VitConfig) {
+        let (embed, config) = self.encoder(split);
+        let head = config.head.clone().with_classes(Some(split.classes.len()));
+        let encoder = config.encoder.clone().with_drop_path(DROP_PATH);
+        (embed, config.with_head(head).with_encoder(encoder))
+    }
+
+    /// The settings of the masked autoencoder.
+    pub fn mae_config(self, split: &Split) -> (AnyPatchEmbedConfig, MaeConfig) {
+        let (embed, config) = self.encoder(split);
+        let mae = MaeConfig::new(config, DECODER_DIM, DECODER_DEPTH, HEADS);
+        (embed, mae)
     }
 
     /// The masked autoencoder before training.
@@ -68,28 +81,43 @@ impl TinyModel {
     ///
     /// [`Error::NoReconstruction`] if patches of this embedding cannot be masked and restored.
     pub fn mae(self, split: &Split, device: &Device) -> Result<Mae<AnyPatchEmbed>, Error> {
-        let (embed, config) = self.encoder(split, device)?;
-        let mae = MaeConfig::new(config, DECODER_DIM, DECODER_DEPTH, HEADS).try_init(embed, device);
-        let refused = |why| match why {
+        let (embed, config) = self.mae_config(split);
+        let embed = self.embed(&embed, device)?;
+        let refused = |why: String| Error::NoReconstruction {
+            model: self.to_string(),
+            why,
+        };
+        if let Ok(grid) = embed.layout(split.train.size)
+            && grid.tokens() < FEWEST
+        {
+            return Err(refused(format!(
+                "expected pictures of at least {FEWEST} patches, so that some are masked and some are not, got {:?} px \
+                 with {} of {PATCH}×{PATCH} px",
+                split.train.size,
+                grid.tokens()
+            )));
+        }
+        let mae = config.try_init(embed, device);
+        let mae = mae.map_err(|why| match why {
             burn_vit::Error::NotRestorable { .. } | burn_vit::Error::Untiled { .. } => {
-                Error::NoReconstruction {
-                    model: self.to_string(),
-                    why,
-                }
+                refused(why.to_string())
             }
             why => self.misfit(why),
-        };
-        Ok(mae.map_err(refused)?.materialize())
+        });
+        Ok(mae?.materialize())
     }
 
-    /// The embedding and the settings of the encoder over it.
-    fn encoder(self, split: &Split, device: &Device) -> Result<(AnyPatchEmbed, VitConfig), Error> {
+    fn embed(self, config: &AnyPatchEmbedConfig, device: &Device) -> Result<AnyPatchEmbed, Error> {
+        let embed = config.try_init(device);
+        embed.map_err(|why| self.misfit(why.into()))
+    }
+
+    /// The settings of the embedding and of the encoder over it.
+    fn encoder(self, split: &Split) -> (AnyPatchEmbedConfig, VitConfig) {
         let pictures = &split.train;
         let embed =
             AnyPatchEmbedConfig::for_stride(self.embedding, [PATCH; 2], pictures.channels, DIM)
-                .expect("a name of the catalogue")
-                .try_init(device)
-                .map_err(|why| self.misfit(why.into()))?;
+                .expect("a name of the catalogue");
         let reducers = self.reducer.map(|name| {
             let reducer = AnyReduceConfig::for_tokens(name, LEARNED_TOKENS, DIM);
             ReduceAt::middle(reducer.expect("a name of the catalogue"), DEPTH)
@@ -100,10 +128,24 @@ impl TinyModel {
         let config = VitConfig::new(pictures.size, encoder)
             .with_prefix(PrefixConfig::none())
             .with_head(HeadConfig::new().with_pooling(Pooling::Mean));
-        Ok((embed, config))
+        (embed, config)
     }
 
+    /// In terms of what the command line can change.
     fn misfit(self, why: burn_vit::Error) -> Error {
+        use burn_patch::Error::{Remainder, SmallerThanPatch};
+        let why = match why {
+            burn_vit::Error::Patch(Remainder {
+                got, left, kernel, ..
+            }) => format!(
+                "pictures of {got:?} px (height, width) leave {left:?} px that no patch of {kernel:?} px reads; \
+                 'overlap' and others take any size (--embed)"
+            ),
+            burn_vit::Error::Patch(SmallerThanPatch { got, kernel }) => format!(
+                "pictures of {got:?} px (height, width) are smaller than a patch of {kernel:?} px"
+            ),
+            why => why.to_string(),
+        };
         Error::Misfit {
             model: self.to_string(),
             why,
@@ -139,7 +181,7 @@ mod tests {
             name: "untiled".to_owned(),
             train: pictures.clone(),
             test: pictures,
-            classes: 2,
+            classes: ["a", "b"].map(str::to_owned).to_vec(),
         }
     }
 
@@ -161,9 +203,37 @@ mod tests {
         };
         let error = linear.vit(&split, &device).unwrap_err().to_string();
         assert!(
-            error.contains("'linear'") && error.contains("[30, 30]"),
+            error.contains("'linear'") && error.contains("[30, 30]") && error.contains("--embed"),
             "{error}"
         );
+        assert!(!error.contains("policy"), "{error}");
+    }
+
+    #[test]
+    fn pictures_of_too_few_patches_are_not_masked() {
+        let device = Device::flex();
+        let linear = TinyModel {
+            embedding: "linear",
+            reducer: None,
+        };
+        for (size, fits) in [([4, 4], false), ([4, 12], false), ([8, 8], true)] {
+            let pictures = Arc::new(Pictures {
+                pixels: vec![0; size[0] * size[1]],
+                labels: vec![0],
+                channels: 1,
+                size,
+            });
+            let split = Split {
+                train: pictures.clone(),
+                test: pictures,
+                ..untiled()
+            };
+            let mae = linear.mae(&split, &device);
+            assert_eq!(mae.is_ok(), fits, "{size:?}");
+            if let Err(error) = mae {
+                assert!(error.to_string().contains("at least 4 patches"), "{error}");
+            }
+        }
     }
 
     #[test]

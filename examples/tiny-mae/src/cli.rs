@@ -2,20 +2,23 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
-use support::TinyModel;
+use clap::{Parser, Subcommand, ValueEnum};
 use support::data::{DatasetName, Source};
+use support::{RATE_FROM_SCRATCH, TinyModel};
 
 use crate::names::Names;
 
 /// Pre-train a tiny masked autoencoder on real pictures, fine-tune a ViT from its encoder, and train
 /// the same ViT from scratch for comparison.
 ///
-/// Writes reconstructions.png, curves.png, metrics.json and the models (as Burn records and
-/// safetensors) into the output folder.
+/// Writes reconstructions.png, curves.png, metrics.json and a folder for each model (Burn record,
+/// safetensors, config.json) into the output folder.
 #[derive(Parser, Debug, Clone)]
-#[command(name = "tiny-mae", version)]
+#[command(name = "tiny-mae", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// What to train: the MAE, the ViT from scratch, or the MAE, a ViT fine-tuned from it and one from scratch
     #[arg(long, value_enum, default_value_t = Task::All)]
     pub(crate) task: Task,
@@ -48,17 +51,51 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
 
+    /// Learning rate at its highest, of the MAE and the ViT from scratch; fine-tuning has half of it. Default: 2e-3
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(crate) learning_rate: Option<f64>,
+
     /// Folder to write into
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub(crate) out: PathBuf,
 
-    /// Go on from the last checkpoint in the output folder
+    /// Go on from the newest whole checkpoint in the output folder
     #[arg(long)]
     pub(crate) resume: bool,
 
     /// A smoke test of under a minute: 1,024 training pictures, 2 epochs
     #[arg(long)]
     pub(crate) quick: bool,
+}
+
+/// What to do but train.
+#[derive(Subcommand, Debug, Clone)]
+pub(crate) enum Command {
+    /// Name what is in pictures, by a model that was trained here
+    Predict(PredictArgs),
+}
+
+/// Which model, and which pictures.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct PredictArgs {
+    /// Folder of the model: vit-finetuned or vit-scratch in the output folder of a training
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+
+    /// Where to run, as for training
+    #[arg(long, default_value = "flex")]
+    pub(crate) backend: String,
+
+    /// Pictures (png, jpeg)
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 1.0 => Ok(rate),
+        _ => Err("expected a number above 0 and at most 1".to_owned()),
+    }
 }
 
 /// What to train.
@@ -79,6 +116,11 @@ impl Args {
             embedding: self.embed,
             reducer: self.reduce,
         }
+    }
+
+    /// Learning rate from random weights.
+    pub(crate) fn rate(&self) -> f64 {
+        self.learning_rate.unwrap_or(RATE_FROM_SCRATCH)
     }
 
     /// Epochs of pre-training.

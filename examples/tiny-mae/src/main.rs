@@ -8,9 +8,12 @@
 //! it takes and the accuracy to expect.
 
 mod cli;
+mod model;
 mod names;
+mod predict;
 mod report;
 mod run;
+mod session;
 
 use std::process::ExitCode;
 

@@ -118,14 +118,19 @@ fn marks(
 /// From 0, with room at the right.
 fn rates(rows: &[Row]) -> Range<f64> {
     let rates = rows.iter().map(|row| row.training_images_per_second);
-    0.0..1.1 * rates.fold(0.0, f64::max)
+    let highest = rates.filter(|rate| rate.is_finite()).fold(1.0, f64::max);
+    0.0..1.1 * highest
 }
 
-/// From the worst to the best, with room for bars and labels.
+/// From the worst to the best, with room for bars and labels; axes without an end would be drawn for ever.
 fn accuracies(rows: &[Row]) -> Range<f64> {
-    let low = rows.iter().map(|row| row.accuracy - row.deviation());
-    let high = rows.iter().map(|row| row.accuracy + row.deviation());
-    let (low, high) = (low.fold(f64::MAX, f64::min), high.fold(f64::MIN, f64::max));
+    let ends = rows.iter().flat_map(|row| {
+        let deviation = row.deviation();
+        [row.accuracy - deviation, row.accuracy + deviation]
+    });
+    let ends: Vec<f64> = ends.filter(|end| end.is_finite()).collect();
+    let low = ends.iter().copied().reduce(f64::min).unwrap_or(0.0);
+    let high = ends.iter().copied().reduce(f64::max).unwrap_or(1.0);
     let margin = (0.12 * (high - low)).max(0.005);
     low - margin..high + margin
 }
@@ -168,4 +173,41 @@ fn leads(row: &Row, rows: &[Row]) -> bool {
         let [a, r] = values(other);
         a >= accuracy && r >= rate && (a > accuracy || r > rate)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(accuracy: f64, rate: f64) -> Row {
+        Row {
+            embedding: "linear",
+            summary: "",
+            accuracy,
+            accuracy_deviation: None,
+            embedding_parameters: 1,
+            parameters: 2,
+            tokens: 3,
+            training_images_per_second: rate,
+            inference_images_per_second: rate,
+            seconds: 1.0,
+        }
+    }
+
+    #[test]
+    fn axes_have_an_end_whatever_was_measured() {
+        for rows in [
+            vec![],
+            vec![row(f64::NAN, f64::INFINITY)],
+            vec![row(0.5, f64::NAN), row(0.25, 100.0)],
+        ] {
+            for range in [rates(&rows), accuracies(&rows)] {
+                assert!(
+                    range.start.is_finite() && range.end.is_finite(),
+                    "{range:?}"
+                );
+                assert!(range.start < range.end, "{range:?}");
+            }
+        }
+    }
 }

@@ -157,8 +157,8 @@ impl Table {
     /// Writes table.md, table.json and plot.png.
     pub(crate) fn write(&self, out: &Path) -> Result<(), Error> {
         let json = serde_json::to_string_pretty(self).expect("plain numbers serialise");
-        write(&out.join("table.json"), &json)?;
-        write(&out.join("table.md"), &self.markdown())?;
+        write(&out.join("table.json"), json.as_bytes())?;
+        write(&out.join("table.md"), self.markdown().as_bytes())?;
         plot(&out.join("plot.png"), &self.settings, &self.rows)
     }
 

@@ -9,6 +9,19 @@ use crate::error::Error;
 
 /// Training pictures of the bundled Fashion-MNIST file; the rest is held out.
 const FASHION_TRAIN: usize = 8_000;
+/// As its authors name them.
+const FASHION_CLASSES: [&str; 10] = [
+    "T-shirt/top",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+];
 
 /// The 10,000 pictures of the official test file: 8,000 to train, 2,000 held out.
 pub(super) fn fashion() -> Result<Split, Error> {
@@ -16,10 +29,11 @@ pub(super) fn fashion() -> Result<Split, Error> {
         include_bytes!("../../../../data/fashion-mnist/t10k-images-idx3-ubyte.gz"),
         include_bytes!("../../../../data/fashion-mnist/t10k-labels-idx1-ubyte.gz"),
     )
-    .map_err(|why| broken("fashion-mnist", why))?;
+    .map_err(|(_, why)| broken("fashion-mnist", why))?;
     let count = all.len();
     Ok(Split::new(
         "fashion",
+        &FASHION_CLASSES.map(str::to_owned),
         all.pick(0..FASHION_TRAIN),
         all.pick(FASHION_TRAIN..count),
     ))
@@ -30,6 +44,7 @@ struct EmojiLabels {
     cell: usize,
     columns: usize,
     count: usize,
+    categories: Vec<String>,
     labels: Vec<u8>,
 }
 
@@ -57,7 +72,7 @@ pub(super) fn emoji() -> Result<Split, Error> {
         channels: 3,
         size: [side, side],
     };
-    Ok(Split::shuffled("emoji", all))
+    Ok(Split::shuffled("emoji", &labels.categories, all))
 }
 
 fn broken(name: &str, why: String) -> Error {

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use image::imageops::FilterType;
-
+use crate::data::decode::picture;
 use crate::data::idx;
 use crate::data::pictures::Pictures;
 use crate::data::split::Split;
@@ -14,12 +13,14 @@ pub(super) fn read(folder: &Path, side: u32) -> Result<Split, Error> {
     let name = folder.display().to_string();
     let (train, test) = (folder.join("train"), folder.join("test"));
     if !(train.is_dir() && test.is_dir()) {
-        let all = pictures(folder, &classes(folder)?, side)?;
-        return Ok(Split::shuffled(&name, all));
+        let classes = classes(folder)?;
+        let all = pictures(folder, &classes, side)?;
+        return Ok(Split::shuffled(&name, &classes, all));
     }
     let classes = classes(&train)?;
     Ok(Split::new(
         &name,
+        &classes,
         pictures(&train, &classes, side)?.shuffled(),
         pictures(&test, &classes, side)?.shuffled(),
     ))
@@ -58,17 +59,7 @@ fn pictures(folder: &Path, classes: &[String], side: u32) -> Result<Pictures, Er
             .into_iter()
             .filter(|path| is_picture(path))
         {
-            let picture = image::open(&path)
-                .map_err(|error| Error::DataFile {
-                    path: path.clone(),
-                    why: error.to_string(),
-                })?
-                .resize_exact(side, side, FilterType::CatmullRom)
-                .into_rgb8();
-            for channel in 0..3 {
-                all.pixels
-                    .extend(picture.pixels().map(|pixel| pixel[channel]));
-            }
+            all.pixels.extend(picture(&path, all.size, all.channels)?);
             all.labels.push(label as u8);
         }
     }

@@ -34,21 +34,35 @@ pub(super) fn read(folder: &Path, files: &Files) -> Result<Pictures, Error> {
         })
     };
     let (images, labels) = (bytes(files.images)?, bytes(files.labels)?);
-    decode(&images, &labels).map_err(|why| Error::DataFile {
-        path: folder.join(files.images),
+    decode(&images, &labels).map_err(|(file, why)| Error::DataFile {
+        path: folder.join(match file {
+            File::Images => files.images,
+            File::Labels => files.labels,
+        }),
         why,
     })
 }
 
+/// Which of the two is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum File {
+    Images,
+    Labels,
+}
+
 /// Decodes gzipped idx3 images and idx1 labels.
-pub(super) fn decode(images: &[u8], labels: &[u8]) -> Result<Pictures, String> {
-    let (shape, pixels) = idx::<3>(images).map_err(|why| format!("images: {why}"))?;
-    let (counts, labels) = idx::<1>(labels).map_err(|why| format!("labels: {why}"))?;
-    if shape[0] != counts[0] || shape[0] == 0 {
-        return Err(format!(
+pub(super) fn decode(images: &[u8], labels: &[u8]) -> Result<Pictures, (File, String)> {
+    let (shape, pixels) = idx::<3>(images).map_err(|why| (File::Images, why))?;
+    let (counts, labels) = idx::<1>(labels).map_err(|why| (File::Labels, why))?;
+    if shape[0] == 0 {
+        return Err((File::Images, "expected pictures, got none".to_owned()));
+    }
+    if shape[0] != counts[0] {
+        let why = format!(
             "expected one label per image, got {} images and {} labels",
             shape[0], counts[0]
-        ));
+        );
+        return Err((File::Labels, why));
     }
     Ok(Pictures {
         pixels,
@@ -125,13 +139,26 @@ mod tests {
     fn truncated_pixels_and_truncated_gzip_are_errors() {
         let images = [0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 1, 7];
         let labels = gzip(&[0, 0, 8, 1, 0, 0, 0, 1, 4]);
-        let error = decode(&gzip(&images), &labels).unwrap_err();
+        let (file, error) = decode(&gzip(&images), &labels).unwrap_err();
+        assert_eq!(file, File::Images);
         assert!(
             error.contains("expected 2 bytes after the header, got 1"),
             "{error}"
         );
         let whole = gzip(&images);
-        let error = decode(&whole[..whole.len() / 2], &labels).unwrap_err();
+        let (_, error) = decode(&whole[..whole.len() / 2], &labels).unwrap_err();
         assert!(error.contains("truncated"), "{error}");
+    }
+
+    #[test]
+    fn wrong_labels_are_told_from_wrong_images() {
+        let images = gzip(&[0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 7]);
+        for labels in [
+            gzip(&[0, 0, 8, 1, 0, 0, 0, 2, 4]),
+            gzip(&[0, 0, 8, 1, 0, 0, 0, 2, 4, 5]),
+            b"no gzip".to_vec(),
+        ] {
+            assert_eq!(decode(&images, &labels).unwrap_err().0, File::Labels);
+        }
     }
 }

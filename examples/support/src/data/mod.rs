@@ -2,6 +2,7 @@
 
 mod bundled;
 mod dataset_name;
+mod decode;
 mod folder;
 mod idx;
 mod pictures;
@@ -9,6 +10,7 @@ mod source;
 mod split;
 
 pub use dataset_name::DatasetName;
+pub use decode::picture;
 pub use pictures::Pictures;
 pub use source::Source;
 pub use split::Split;

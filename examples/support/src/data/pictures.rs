@@ -16,6 +16,17 @@ pub struct Pictures {
 }
 
 impl Pictures {
+    /// From `pixels` of pictures without labels.
+    pub fn unlabelled(pixels: Vec<u8>, channels: usize, size: [usize; 2]) -> Self {
+        let count = pixels.len() / (channels * size[0] * size[1]);
+        Self {
+            pixels,
+            labels: vec![0; count],
+            channels,
+            size,
+        }
+    }
+
     /// Values of one picture.
     pub(crate) fn values(&self) -> usize {
         self.channels * self.size[0] * self.size[1]

@@ -20,7 +20,7 @@ pub struct Source {
 
     /// Your own pictures instead: a folder with the four Fashion-MNIST idx.gz files, or a folder with one
     /// folder of pictures (png, jpeg) per class, optionally under train/ and test/
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "dataset")]
     pub data: Option<PathBuf>,
 }
 
@@ -40,8 +40,14 @@ impl Source {
 }
 
 fn from_folder(path: &Path) -> Result<Split, Error> {
-    if !path.is_dir() {
+    if !path.exists() {
         return Err(Error::DataMissing(path.to_owned()));
+    }
+    if !path.is_dir() {
+        return Err(Error::DataFolder {
+            path: path.to_owned(),
+            why: "expected a folder, got a file".to_owned(),
+        });
     }
     if path.join(idx::TRAIN.images).exists() {
         let train = idx::read(path, &idx::TRAIN)?;
@@ -56,7 +62,7 @@ fn from_folder(path: &Path) -> Result<Split, Error> {
                 why,
             });
         }
-        return Ok(Split::new(&path.display().to_string(), train, test));
+        return Ok(Split::new(&path.display().to_string(), &[], train, test));
     }
     folder::read(path, FOLDER_SIDE)
 }

@@ -1,14 +1,17 @@
 //! Pictures drawn with plotters, with the one font that is compiled in.
 
 use std::error::Error as StdError;
+use std::io::Cursor;
 use std::path::Path;
 use std::sync::Once;
 
+use image::{ImageFormat, RgbImage};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
 use crate::error::Error;
+use crate::report::files::write;
 
 const FONT: &[u8] = include_bytes!("../../assets/DejaVuSans-ascii.ttf");
 
@@ -31,15 +34,22 @@ pub fn picture(
         let _ = register_font("sans-serif", FontStyle::Normal, FONT);
     });
     let mut pixels = vec![0; (3 * size.0 * size.1) as usize];
-    paint(&mut pixels, size, draw)
-        .and_then(|()| {
-            let color = image::ColorType::Rgb8;
-            Ok(image::save_buffer(path, &pixels, size.0, size.1, color)?)
-        })
-        .map_err(|error| Error::Output {
-            path: path.to_owned(),
-            why: error.to_string(),
-        })
+    paint(&mut pixels, size, draw).map_err(|error| Error::output(path, error))?;
+    let pixels = RgbImage::from_raw(size.0, size.1, pixels).expect("three values per pixel");
+    write_png(path, &pixels)
+}
+
+/// Writes `picture` to `path` as PNG.
+///
+/// # Errors
+///
+/// [`Error::Output`] if that fails.
+pub fn write_png(path: &Path, picture: &RgbImage) -> Result<(), Error> {
+    let mut png = Cursor::new(Vec::new());
+    picture
+        .write_to(&mut png, ImageFormat::Png)
+        .map_err(|error| Error::output(path, error))?;
+    write(path, png.get_ref())
 }
 
 fn paint(

@@ -14,8 +14,8 @@ impl Curve {
     pub fn new<M>(title: &'static str, outcome: &Outcome<M>) -> Self {
         Self {
             title,
-            train: outcome.train_loss.clone(),
-            test: outcome.test_loss.clone(),
+            train: outcome.train_losses(),
+            test: outcome.test_losses(),
         }
     }
 }

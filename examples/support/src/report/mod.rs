@@ -3,9 +3,9 @@
 mod canvas;
 mod curve;
 mod curves;
-mod files;
+pub(crate) mod files;
 
-pub use canvas::{Canvas, picture};
+pub use canvas::{Canvas, picture, write_png};
 pub use curve::Curve;
 pub use curves::curves;
 pub use files::{make_writable, write};

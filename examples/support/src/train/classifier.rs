@@ -2,11 +2,12 @@
 
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
+use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use burn_patch::embed::AnyPatchEmbed;
 use burn_vit::Vit;
 
 use crate::train::batch::Batch;
+use crate::train::step_output::StepOutput;
 
 /// Label smoothing while training.
 const SMOOTHING: f32 = 0.1;
@@ -19,21 +20,27 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    fn output(&self, batch: Batch, smoothing: Option<f32>) -> ClassificationOutput {
+    fn output(&self, batch: Batch, smoothing: Option<f32>) -> StepOutput {
+        let [pictures] = batch.labels.dims();
         let logits = self.vit.forward(batch.images);
         let loss = CrossEntropyLossConfig::new()
             .with_smoothing(smoothing)
             .init(&logits.device())
             .forward(logits.clone(), batch.labels.clone());
-        ClassificationOutput::new(loss, logits, batch.labels)
+        let named = logits.argmax(1).squeeze_dim(1);
+        StepOutput {
+            loss,
+            right: Some(named.equal(batch.labels).int().sum()),
+            pictures,
+        }
     }
 }
 
 impl TrainStep for Classifier {
     type Input = Batch;
-    type Output = ClassificationOutput;
+    type Output = StepOutput;
 
-    fn step(&self, batch: Batch) -> TrainOutput<ClassificationOutput> {
+    fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
         let output = self.output(batch, Some(SMOOTHING));
         TrainOutput::new(self, output.loss.backward(), output)
     }
@@ -41,9 +48,9 @@ impl TrainStep for Classifier {
 
 impl InferenceStep for Classifier {
     type Input = Batch;
-    type Output = ClassificationOutput;
+    type Output = StepOutput;
 
-    fn step(&self, batch: Batch) -> ClassificationOutput {
+    fn step(&self, batch: Batch) -> StepOutput {
         self.output(batch, None)
     }
 }

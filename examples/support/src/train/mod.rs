@@ -1,30 +1,47 @@
 //! Training with burn-train: batches, steps, schedule, checkpoints.
+//!
+//! The loop, the optimizer and the view are burn-train's, so that its strategies for several devices stay open. Its
+//! loader, metrics, logs and checkpointers are replaced by ours through its own traits: its loader's generator goes on
+//! from epoch to epoch, its means weigh batches, its logs and views panic when they cannot write, and its checkpoints
+//! do not say whose they are.
 
 mod accuracy;
 mod batch;
 mod batchers;
-mod checkpoint;
+mod checkpoint_part;
+mod checkpoints;
 mod classifier;
-mod loader;
-mod loss_output;
+mod epoch_loader;
+mod epoch_means;
+mod every_epoch;
+mod exact;
+mod loss;
+mod manifest;
+mod mean;
+mod monitor;
+mod no_log;
 mod outcome;
 mod phase;
 mod picture_batcher;
 mod plain_renderer;
 mod pretrainer;
 mod recipe;
+mod right;
+mod step_output;
+mod terminal_renderer;
 mod train;
 
 pub use accuracy::{TEST_BATCH, accuracy};
 pub use batch::Batch;
 pub use batchers::Batchers;
-pub use checkpoint::last_checkpoint;
+pub(crate) use checkpoints::is_checkpoint_file;
 pub use classifier::Classifier;
-pub use loader::loader;
-pub use loss_output::LossOutput;
+pub use epoch_loader::EpochLoader;
+pub use epoch_means::{EpochMeans, Means};
 pub use outcome::Outcome;
 pub use phase::Phase;
 pub use picture_batcher::PictureBatcher;
 pub use pretrainer::Pretrainer;
 pub use recipe::learner;
-pub use train::train;
+pub use step_output::StepOutput;
+pub use train::{Scored, train};

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 
+use crate::draws::Draws;
+
 /// One training: which model, how long, how fast, where.
 pub struct Phase {
     /// What reports and folders call it.
@@ -14,12 +16,14 @@ pub struct Phase {
     pub batch: usize,
     /// At its highest.
     pub learning_rate: f64,
-    /// Of the order of the pictures.
-    pub seed: u64,
+    /// What is random about it.
+    pub draws: Draws,
     /// Where to train.
     pub device: Device,
-    /// Folder of its checkpoints and logs.
+    /// Folder of its checkpoints.
     pub folder: PathBuf,
-    /// Epochs that a checkpoint there has behind it.
-    pub done: usize,
+    /// Id of the run.
+    pub run: String,
+    /// Digest of the trained model that it starts from; empty if it starts from the seed's weights.
+    pub start: String,
 }

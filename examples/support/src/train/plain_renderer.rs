@@ -1,80 +1,69 @@
 //! Progress as plain lines, for output that is no terminal.
 
-use std::collections::HashMap;
-use std::time::Instant;
+use std::sync::Arc;
 
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
-use burn::train::metric::{MetricDefinition, MetricId};
+use burn::train::metric::MetricDefinition;
 use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation,
     MetricsRendererTraining,
 };
 
+use crate::output::say;
+use crate::train::epoch_means::Means;
+use crate::train::monitor::Monitor;
+
 /// A line per epoch, for output that is no terminal.
 pub(super) struct PlainRenderer {
     label: &'static str,
     epochs: usize,
-    names: HashMap<MetricId, String>,
-    sums: HashMap<String, (f64, usize)>,
-    started: Instant,
+    monitor: Arc<Monitor>,
 }
 
 impl PlainRenderer {
-    pub(super) fn new(label: &'static str, epochs: usize) -> Self {
+    pub(super) fn new(label: &'static str, epochs: usize, monitor: Arc<Monitor>) -> Self {
         Self {
             label,
             epochs,
-            names: HashMap::new(),
-            sums: HashMap::new(),
-            started: Instant::now(),
+            monitor,
         }
     }
+}
 
-    fn add(&mut self, split: &str, state: MetricState) {
-        if let MetricState::Numeric(entry, Some(value)) = state {
-            let name = self
-                .names
-                .get(&entry.metric_id)
-                .map_or("metric", String::as_str);
-            let sum = self
-                .sums
-                .entry(format!("{split} {}", name.to_lowercase()))
-                .or_default();
-            sum.0 += value.current();
-            sum.1 += 1;
-        }
-    }
+fn words(part: &str, means: Means) -> String {
+    let accuracy = means
+        .accuracy()
+        .map(|share| format!("{part} accuracy {:.2} %, ", 100.0 * share));
+    format!(
+        "{}{part} loss {:.4}",
+        accuracy.unwrap_or_default(),
+        means.loss()
+    )
 }
 
 impl MetricsRendererTraining for PlainRenderer {
-    fn update_train(&mut self, state: MetricState) {
-        self.add("train", state);
-    }
+    fn update_train(&mut self, _: MetricState) {}
 
-    fn update_valid(&mut self, state: MetricState) {
-        self.add("test", state);
-    }
+    fn update_valid(&mut self, _: MetricState) {}
 }
 
 impl TrainingProgressLogger for PlainRenderer {
-    fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {
-        self.started = Instant::now();
-    }
+    fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {}
 
     fn update_epoch(&mut self, epoch: usize) {
-        let mut means: Vec<String> = self
-            .sums
-            .drain()
-            .map(|(name, (sum, count))| format!("{name} {:.4}", sum / count as f64))
-            .collect();
-        means.sort();
-        let seconds = self.started.elapsed().as_secs_f64();
-        println!(
-            "{} epoch {epoch}/{}: {}  ({seconds:.1} s)",
-            self.label,
-            self.epochs,
-            means.join(", ")
-        );
+        if self.monitor.stops() {
+            return;
+        }
+        if let Some(means) = self.monitor.means(0) {
+            say(format_args!(
+                "{} epoch {epoch}/{}: {}, {}  ({:.1} s)",
+                self.label,
+                self.epochs,
+                words("test", means.test),
+                words("train", means.train),
+                means.seconds()
+            ));
+        }
     }
 
     fn start_split(&mut self, _: &str, _: usize) {}
@@ -109,8 +98,5 @@ impl MetricsRendererEvaluation for PlainRenderer {
 impl MetricsRenderer for PlainRenderer {
     fn manual_close(&mut self) {}
 
-    fn register_metric(&mut self, definition: MetricDefinition) {
-        self.names
-            .insert(definition.metric_id, definition.name.to_string());
-    }
+    fn register_metric(&mut self, _: MetricDefinition) {}
 }

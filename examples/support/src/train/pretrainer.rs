@@ -6,7 +6,7 @@ use burn_patch::embed::AnyPatchEmbed;
 use burn_vit::Mae;
 
 use crate::train::batch::Batch;
-use crate::train::loss_output::LossOutput;
+use crate::train::step_output::StepOutput;
 
 /// The MAE as burn-train trains it.
 #[derive(Module, Debug)]
@@ -15,23 +15,32 @@ pub struct Pretrainer {
     pub mae: Mae<AnyPatchEmbed>,
 }
 
+impl Pretrainer {
+    fn output(&self, batch: Batch) -> StepOutput {
+        let [pictures] = batch.labels.dims();
+        StepOutput {
+            loss: self.mae.forward(batch.images, &batch.noise).loss,
+            right: None,
+            pictures,
+        }
+    }
+}
+
 impl TrainStep for Pretrainer {
     type Input = Batch;
-    type Output = LossOutput;
+    type Output = StepOutput;
 
-    fn step(&self, batch: Batch) -> TrainOutput<LossOutput> {
-        let loss = self.mae.forward(batch.images, &batch.noise).loss;
-        TrainOutput::new(self, loss.backward(), LossOutput { loss })
+    fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
+        let output = self.output(batch);
+        TrainOutput::new(self, output.loss.backward(), output)
     }
 }
 
 impl InferenceStep for Pretrainer {
     type Input = Batch;
-    type Output = LossOutput;
+    type Output = StepOutput;
 
-    fn step(&self, batch: Batch) -> LossOutput {
-        LossOutput {
-            loss: self.mae.forward(batch.images, &batch.noise).loss,
-        }
+    fn step(&self, batch: Batch) -> StepOutput {
+        self.output(batch)
     }
 }

@@ -1,118 +1,187 @@
 //! The training loop, by burn-train.
 
-use std::io::IsTerminal;
-use std::time::Instant;
+#[cfg(test)]
+mod tests;
 
-use burn::train::logger::{FileMetricLogger, MetricLogger};
-use burn::train::metric::NumericEntry;
+use std::sync::Arc;
+
+use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
 use burn::train::metric::store::Split;
-use burn::train::{InferenceStep, LearnerModel, SupervisedTraining, TrainStep};
+use burn::train::{
+    InferenceStep, Interrupter, LearnerModel, LearningResult, SupervisedTraining, TrainStep,
+};
 
 use crate::error::Error;
+use crate::output::say;
 use crate::train::batch::Batch;
 use crate::train::batchers::Batchers;
-use crate::train::checkpoint::load;
-use crate::train::loader::loader;
+use crate::train::checkpoint_part::CheckpointPart;
+use crate::train::checkpoints::{Checkpoints, PARTS};
+use crate::train::classifier::Classifier;
+use crate::train::epoch_loader::EpochLoader;
+use crate::train::every_epoch::EveryEpoch;
+use crate::train::loss::Loss;
+use crate::train::monitor::Monitor;
+use crate::train::no_log::NoLog;
 use crate::train::outcome::Outcome;
 use crate::train::phase::Phase;
 use crate::train::plain_renderer::PlainRenderer;
+use crate::train::pretrainer::Pretrainer;
 use crate::train::recipe::learner;
+use crate::train::right::Right;
+use crate::train::step_output::StepOutput;
+use crate::train::terminal_renderer::TerminalRenderer;
+use crate::{stop, terminal};
 
-/// Trains `model`, or goes on from the last checkpoint; `register` adds the metrics.
+/// A model that can be trained, and whether it names its pictures.
+pub trait Scored:
+    LearnerModel
+    + TrainStep<Input = Batch, Output = StepOutput>
+    + InferenceStep<Input = Batch, Output = StepOutput>
+{
+    /// Whether it names pictures, so that some are named rightly.
+    const NAMES: bool;
+}
+
+impl Scored for Classifier {
+    const NAMES: bool = true;
+}
+
+impl Scored for Pretrainer {
+    const NAMES: bool = false;
+}
+
+/// Trains `model`, or goes on from the newest whole checkpoint in the folder of `phase`.
 ///
 /// # Errors
 ///
-/// If a checkpoint does not fit, or training ends early.
-pub fn train<M>(
-    phase: &Phase,
-    model: M,
-    batchers: Batchers,
-    register: impl FnOnce(SupervisedTraining<M>) -> SupervisedTraining<M>,
-) -> Result<Outcome<M>, Error>
-where
-    M: LearnerModel + TrainStep<Input = Batch> + InferenceStep<Input = Batch>,
-{
-    let done = phase.done;
-    if done > 0 {
-        let model = load(phase, model.clone(), done)?.valid();
-        if done > phase.epochs {
-            return Err(Error::BeyondEpochs {
-                done,
-                epochs: phase.epochs,
-            });
-        }
+/// [`Error::Stopped`], [`Error::NotFinite`], [`Error::Output`], and [`Error::Training`] for whatever else keeps the
+/// last epoch from its checkpoint: without that, nothing is returned.
+pub fn train<M: Scored>(phase: &Phase, model: M, batchers: Batchers) -> Result<Outcome<M>, Error> {
+    stop::check()?;
+    let interrupter = Interrupter::new();
+    let monitor = Arc::new(Monitor::new(interrupter.clone()));
+    let pictures = batchers.train_len;
+    let checkpoints = Arc::new(Checkpoints::open(phase, pictures, monitor.clone())?);
+    let before = checkpoints.newest(|bytes| load(&model, bytes))?;
+    let done = before.as_ref().map_or(0, |(epoch, _)| *epoch);
+    if done > phase.epochs {
+        let epochs = phase.epochs;
+        return Err(Error::BeyondEpochs { done, epochs });
+    }
+    if let Some((_, model)) = before {
+        say(match done == phase.epochs {
+            true => format!("{}: all {done} epochs are there already", phase.name),
+            false => format!("{}: going on after epoch {done}", phase.name),
+        });
         if done == phase.epochs {
-            println!(
-                "{}: all {} epochs are there already",
-                phase.name, phase.epochs
-            );
-            return outcome(phase, model, 0, 0.0);
+            let (model, epochs) = (model.valid(), checkpoints.epochs());
+            return Ok(Outcome { model, epochs });
         }
     }
-    let steps = phase.epochs * batchers.train_len.div_ceil(phase.batch);
+    let steps = phase.epochs * pictures.div_ceil(phase.batch);
     let learner = learner(model, phase.learning_rate, steps)?;
-    let pictures = batchers.train_len * (phase.epochs - done);
+    stop::interrupts(&interrupter);
+    let training = training(phase, batchers, done, &monitor, &checkpoints);
+    let result = training.with_interrupter(interrupter).launch(learner);
+    finished(phase, result, &monitor, &checkpoints)
+}
+
+/// `model` with the values of a record.
+fn load<M: LearnerModel>(model: &M, bytes: Vec<u8>) -> Result<M, String> {
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes));
+    let record = record.map_err(|error| error.to_string())?;
+    let loaded = model.clone().try_load_record(record);
+    loaded.map_err(|error| error.to_string())
+}
+
+/// burn-train's loop, with our parts in it.
+fn training<M: Scored>(
+    phase: &Phase,
+    batchers: Batchers,
+    done: usize,
+    monitor: &Arc<Monitor>,
+    checkpoints: &Arc<Checkpoints>,
+) -> SupervisedTraining<M> {
     let (batch, device) = (phase.batch, &phase.device);
-    let test = loader(batchers.test, batchers.test_len, batch, None, device);
-    let seed = Some(phase.seed);
-    let train = loader(batchers.train, batchers.train_len, batch, seed, device);
-    let mut training = register(SupervisedTraining::new(&phase.folder, train, test))
+    let train = EpochLoader::new(batchers.train, batchers.train_len, batch, device)
+        .shuffled(phase.draws, done)
+        .watched(monitor.clone());
+    let test = EpochLoader::new(batchers.test, batchers.test_len, batch, device);
+    let [model, optimizer, schedule] = PARTS.map(|part| CheckpointPart {
+        checkpoints: checkpoints.clone(),
+        part,
+    });
+    let loss = |split| Loss::new(split, monitor.clone());
+    let mut training = SupervisedTraining::new(&phase.folder, Arc::new(train), Arc::new(test))
+        .metric_train_numeric(loss(Split::Train))
+        .metric_valid_numeric(loss(Split::Valid))
         .num_epochs(phase.epochs)
-        .with_default_checkpointers()
+        .with_custom_checkpointers(model, optimizer, schedule)
+        .with_checkpointing_strategy(EveryEpoch(checkpoints.clone()))
+        .with_metric_logger(NoLog)
         .with_application_logger(None)
         .label(phase.name);
-    if !std::io::stdout().is_terminal() {
-        training = training.renderer(Box::new(PlainRenderer::new(phase.name, phase.epochs)));
+    if M::NAMES {
+        let right = |split| Right::new(split, monitor.clone());
+        training = training
+            .metric_train_numeric(right(Split::Train))
+            .metric_valid_numeric(right(Split::Valid));
     }
     if done > 0 {
         training = training.checkpoint(done);
     }
-    let start = Instant::now();
-    let result = training.launch(learner);
-    if let Some(error) = result.error {
-        return Err(Error::Training(error.to_string()));
-    }
-    if let Some(stop) = result.interrupted {
-        return Err(Error::Training(
-            stop.reason.unwrap_or_else(|| "interrupted".to_owned()),
-        ));
-    }
-    outcome(phase, result.model, pictures, start.elapsed().as_secs_f64())
-}
-
-fn outcome<M>(phase: &Phase, model: M, pictures: usize, seconds: f64) -> Result<Outcome<M>, Error> {
-    let mut logs = FileMetricLogger::new(&phase.folder);
-    let mut history = |split: Split| {
-        (1..=phase.epochs)
-            .map(|epoch| {
-                let entries = logs
-                    .read_numeric("Loss", epoch, &split)
-                    .map_err(Error::Training)?;
-                Ok(mean(&entries))
-            })
-            .collect::<Result<Vec<f64>, Error>>()
-    };
-    Ok(Outcome {
-        model,
-        train_loss: history(Split::Train)?,
-        test_loss: history(Split::Valid)?,
-        pictures,
-        seconds,
+    training.renderer(match terminal::takes_a_view() {
+        true => Box::new(TerminalRenderer::open(done)),
+        false => Box::new(PlainRenderer::new(
+            phase.name,
+            phase.epochs,
+            monitor.clone(),
+        )),
     })
 }
 
-/// Mean over an epoch's batches.
-fn mean(entries: &[NumericEntry]) -> f64 {
-    let weighted = entries.iter().filter_map(|entry| match entry {
-        NumericEntry::Value(value) => Some((*value, 1.0)),
-        NumericEntry::Aggregated {
-            aggregated_value,
-            count,
-        } => Some((*aggregated_value, *count as f64)),
-        NumericEntry::Final(_) => None,
-    });
-    let (sum, weight) = weighted.fold((0.0, 0.0), |(sum, weight), (value, count)| {
-        (sum + value * count, weight + count)
-    });
-    sum / weight
+/// The outcome, if the last epoch's checkpoint is there; otherwise why it is not.
+fn finished<M>(
+    phase: &Phase,
+    result: LearningResult<M>,
+    monitor: &Monitor,
+    checkpoints: &Checkpoints,
+) -> Result<Outcome<M>, Error> {
+    // Closes the view, so that what follows is read.
+    drop(result.renderer);
+    terminal::restore();
+    let finished = checkpoints.finished();
+    if let Some(trouble) = monitor.trouble() {
+        return Err(Error::NotFinite {
+            phase: phase.name.to_owned(),
+            loss: trouble.loss,
+            epoch: trouble.epoch,
+            step: trouble.step,
+            split: trouble.split,
+            rate: trouble.rate.unwrap_or(phase.learning_rate),
+            kept: match finished {
+                0 => "no epoch was whole before it".to_owned(),
+                epoch => format!("the checkpoint of epoch {epoch} is kept"),
+            },
+        });
+    }
+    if let Some(failure) = checkpoints.failure() {
+        return Err(failure);
+    }
+    stop::check()?;
+    if let Some(error) = result.error {
+        return Err(Error::Training(error.to_string()));
+    }
+    let epochs = checkpoints.epochs();
+    if finished != phase.epochs || epochs.len() != phase.epochs {
+        let all = phase.epochs;
+        let why = format!("{} ended after epoch {finished} of {all}", phase.name);
+        return Err(Error::Training(why));
+    }
+    Ok(Outcome {
+        model: result.model,
+        epochs,
+    })
 }

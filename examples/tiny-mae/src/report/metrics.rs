@@ -4,9 +4,9 @@ use std::path::Path;
 
 use burn::module::Module;
 use serde::Serialize;
-use support::Error;
 use support::report::write;
 use support::train::{Classifier, Outcome, Pretrainer};
+use support::{Error, say};
 
 use crate::cli::Args;
 
@@ -15,11 +15,11 @@ use crate::cli::Args;
 pub(crate) struct Metrics {
     test_accuracy_finetuned: Option<f64>,
     test_accuracy_scratch: Option<f64>,
-    /// Mean over the last epoch's training batches.
+    /// Mean over the training pictures in the last epoch.
     mae_loss: Option<f64>,
     /// Mean over the watched held-out pictures (the first 500) after the last epoch.
     mae_test_loss: Option<f64>,
-    /// Training pictures over seconds, all phases together, testing and checkpoints included.
+    /// Training pictures over seconds, all phases together, testing included.
     images_per_second: Option<f64>,
     mae_images_per_second: Option<f64>,
     vit_images_per_second: Option<f64>,
@@ -29,6 +29,8 @@ pub(crate) struct Metrics {
     embedding: &'static str,
     reducer: Option<&'static str>,
     dataset: String,
+    /// Id of the run, as its checkpoints and models have it.
+    run: String,
     batch: u32,
     mae_parameters: Option<usize>,
     vit_parameters: Option<usize>,
@@ -44,10 +46,12 @@ pub(crate) struct Metrics {
 struct History {
     train_loss: Vec<f64>,
     test_loss: Vec<f64>,
+    /// Of the watched pictures; none for an MAE.
+    test_accuracy: Vec<f64>,
 }
 
 impl Metrics {
-    pub(crate) fn new(args: &Args, dataset: &str) -> Self {
+    pub(crate) fn new(args: &Args, dataset: &str, run: &str) -> Self {
         Self {
             test_accuracy_finetuned: None,
             test_accuracy_scratch: None,
@@ -62,6 +66,7 @@ impl Metrics {
             embedding: args.embed,
             reducer: args.reduce,
             dataset: dataset.to_owned(),
+            run: run.to_owned(),
             batch: args.batch,
             mae_parameters: None,
             vit_parameters: None,
@@ -76,7 +81,7 @@ impl Metrics {
         let history = self.add(outcome);
         self.mae_loss = history.train_loss.last().copied();
         self.mae_test_loss = history.test_loss.last().copied();
-        self.mae_images_per_second = rate(outcome.pictures, outcome.seconds);
+        self.mae_images_per_second = rate(outcome.pictures(), outcome.seconds());
         self.mae_parameters = Some(outcome.model.num_params());
         self.mae = Some(history);
     }
@@ -93,23 +98,28 @@ impl Metrics {
 
     fn add_classifier(&mut self, outcome: &Outcome<Classifier>) -> History {
         self.vit_parameters = Some(outcome.model.num_params());
-        self.vit_images_per_second = rate(outcome.pictures, outcome.seconds);
+        self.vit_images_per_second = rate(outcome.pictures(), outcome.seconds());
         self.add(outcome)
     }
 
     fn add<M>(&mut self, outcome: &Outcome<M>) -> History {
-        self.pictures += outcome.pictures;
-        self.seconds += outcome.seconds;
+        self.pictures += outcome.pictures();
+        self.seconds += outcome.seconds();
         self.images_per_second = rate(self.pictures, self.seconds);
         History {
-            train_loss: outcome.train_loss.clone(),
-            test_loss: outcome.test_loss.clone(),
+            train_loss: outcome.train_losses(),
+            test_loss: outcome.test_losses(),
+            test_accuracy: outcome
+                .epochs
+                .iter()
+                .filter_map(|epoch| epoch.test.accuracy())
+                .collect(),
         }
     }
 
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
         let json = serde_json::to_string_pretty(self).expect("plain numbers serialise");
-        write(path, &json)
+        write(path, json.as_bytes())
     }
 
     pub(crate) fn print(&self) {
@@ -134,7 +144,7 @@ impl Metrics {
         ];
         for (name, value) in lines {
             if let Some(value) = value {
-                println!("{name:>30}: {value}");
+                say(format_args!("{name:>30}: {value}"));
             }
         }
     }

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use image::imageops::{FilterType, resize};
 use image::{Rgb, RgbImage};
 use support::Error;
+use support::report::write_png;
 
 /// Pictures shown.
 pub(crate) const SHOWN: usize = 16;
@@ -65,10 +66,7 @@ pub(crate) fn reconstructions(
             image::imageops::replace(&mut sheet, &tile, i64::from(offset), i64::from(top));
         }
     }
-    sheet.save(path).map_err(|error| Error::Output {
-        path: path.to_owned(),
-        why: error.to_string(),
-    })
+    write_png(path, &sheet)
 }
 
 /// From −1..1 to 0..1.

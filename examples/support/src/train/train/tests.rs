@@ -1,0 +1,163 @@
+//! Training with a model whose losses are chosen.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+use burn::train::TrainOutput;
+
+use super::*;
+use crate::data::Pictures;
+use crate::draws::Draws;
+use crate::train::picture_batcher::PictureBatcher;
+
+const PICTURES: usize = 10;
+const BATCH: usize = 4;
+const STEPS: usize = 3;
+
+/// Its loss is the mean brightness times a weight, but for one step.
+#[derive(Module, Debug)]
+struct Brightness {
+    weight: Param<Tensor<1>>,
+    #[module(skip)]
+    steps: Arc<AtomicUsize>,
+    /// The step that has this loss, training or held out, from 1.
+    #[module(skip)]
+    odd: (bool, usize, f32),
+}
+
+impl Brightness {
+    fn new(held_out: bool, step: usize, loss: f32) -> Self {
+        Self {
+            weight: Param::from_tensor(Tensor::ones([1], &Device::flex().autodiff())),
+            steps: Arc::default(),
+            odd: (held_out, step, loss),
+        }
+    }
+
+    fn output(&self, batch: Batch, held_out: bool) -> StepOutput {
+        let [pictures] = batch.labels.dims();
+        let mut loss = batch.images.mean() * self.weight.val();
+        if held_out == self.odd.0 && self.steps.fetch_add(1, Ordering::SeqCst) + 1 == self.odd.1 {
+            loss = loss * self.odd.2;
+        }
+        StepOutput {
+            loss,
+            right: None,
+            pictures,
+        }
+    }
+}
+
+impl TrainStep for Brightness {
+    type Input = Batch;
+    type Output = StepOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
+        let output = self.output(batch, false);
+        TrainOutput::new(self, output.loss.backward(), output)
+    }
+}
+
+impl InferenceStep for Brightness {
+    type Input = Batch;
+    type Output = StepOutput;
+
+    fn step(&self, batch: Batch) -> StepOutput {
+        self.output(batch, true)
+    }
+}
+
+impl Scored for Brightness {
+    const NAMES: bool = false;
+}
+
+fn run(
+    folder: &std::path::Path,
+    model: Brightness,
+    rate: f64,
+) -> Result<Outcome<Brightness>, Error> {
+    let draws = Draws::new(0, 1);
+    let phase = Phase {
+        name: "brightness",
+        epochs: 3,
+        batch: BATCH,
+        learning_rate: rate,
+        draws,
+        device: Device::flex(),
+        folder: folder.to_owned(),
+        run: "run".to_owned(),
+        start: String::new(),
+    };
+    let pixels = (0..PICTURES).map(|index| 130 + 12 * index as u8).collect();
+    let pictures = Arc::new(Pictures::unlabelled(pixels, 1, [1, 1]));
+    let batcher = || PictureBatcher::new(pictures.clone(), 0, false, draws);
+    let batchers = Batchers {
+        train: batcher(),
+        train_len: PICTURES,
+        test: batcher(),
+        test_len: PICTURES,
+    };
+    train(&phase, model, batchers)
+}
+
+#[test]
+fn the_first_loss_that_is_not_finite_ends_the_training_and_the_last_good_checkpoint_stays() {
+    for (held_out, step, loss, parts) in [
+        (
+            false,
+            STEPS + 2,
+            f32::NAN,
+            ["epoch 2, step 2 (training)", "epoch 1 is kept"],
+        ),
+        (
+            false,
+            2 * STEPS,
+            f32::INFINITY,
+            ["epoch 2, step 3 (training)", "epoch 1 is kept"],
+        ),
+        (
+            true,
+            2 * STEPS + 1,
+            f32::NAN,
+            ["epoch 3, step 1 (held-out)", "epoch 2 is kept"],
+        ),
+        (
+            false,
+            1,
+            f32::NAN,
+            ["epoch 1, step 1 (training)", "no epoch was whole"],
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let result = run(folder.path(), Brightness::new(held_out, step, loss), 1e-3);
+        let error = result.err().expect("an error");
+        assert!(matches!(error, Error::NotFinite { .. }), "{error}");
+        let error = error.to_string();
+        for part in parts
+            .into_iter()
+            .chain(["learning rate ", "brightness: the loss is "])
+        {
+            assert!(error.contains(part), "expected '{part}' in: {error}");
+        }
+        // It goes on from there.
+        let outcome = run(folder.path(), Brightness::new(false, 0, 1.0), 1e-3).unwrap();
+        assert_eq!(outcome.epochs.len(), 3);
+    }
+}
+
+/// Pictures of brightness 130, 142, … 238 in batches of 4, 4 and 2: each counts once.
+#[test]
+fn the_means_of_an_epoch_are_those_of_its_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = run(folder.path(), Brightness::new(false, 0, 1.0), 1e-30).unwrap();
+    let bright = (0..PICTURES).map(|index| (130.0 + 12.0 * index as f64) / 127.5 - 1.0);
+    let mean = bright.sum::<f64>() / PICTURES as f64;
+    for epoch in &outcome.epochs {
+        for loss in [epoch.train.loss(), epoch.test.loss()] {
+            assert!((loss - mean).abs() < 1e-6, "expected {mean}, got {loss}");
+        }
+        assert_eq!(epoch.pictures, PICTURES);
+    }
+}

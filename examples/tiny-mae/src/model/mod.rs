@@ -1,0 +1,4 @@
+//! Models as files: what another program, or `predict`, needs to use them again.
+
+pub(crate) mod model_config;
+pub(crate) mod saved;

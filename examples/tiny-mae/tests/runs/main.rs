@@ -1,0 +1,11 @@
+//! Runs as their user meets them: stopped, killed, resumed, damaged, side by side, and with nobody listening.
+
+mod damage;
+mod data;
+mod folders;
+mod models;
+mod numbers;
+mod output;
+mod program;
+mod resume;
+mod stops;
