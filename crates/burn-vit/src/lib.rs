@@ -15,6 +15,7 @@
 //! ```
 #![warn(clippy::print_stdout)]
 
+pub mod import;
 pub mod layers;
 
 mod encoder;
@@ -22,6 +23,7 @@ mod error;
 mod head;
 mod mae;
 mod many;
+mod masked;
 mod prefix;
 mod reduce_at;
 mod setters;
