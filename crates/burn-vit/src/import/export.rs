@@ -8,14 +8,15 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use serde_json::{Map, Value, json};
 
-use crate::import::architecture::{Act, Architecture, Biases, Pool};
+use crate::import::architecture::{Act, Architecture};
 use crate::import::array::Array;
 use crate::import::dialect::{Dialect, How, Which};
 use crate::import::error::ImportError;
 use crate::import::part::{Kind, Part, parts};
+use crate::import::written_config::written_config;
 
 /// Writes the parameters of `model`, which is made as `arch` says, under the names of `dialect` into `folder`:
-/// `model.safetensors` with `format: pt`, and for timm's names a `config.json`.
+/// `model.safetensors` with `format: pt`, and the `config.json` of a library that has one.
 ///
 /// Files are written beside their places and moved there whole.
 ///
@@ -44,7 +45,14 @@ pub fn export<M: Module>(
             let array = array.ok_or_else(|| {
                 ImportError::Model(format!("it has no parameter {path} of shape {shape:?}"))
             })?;
-            written.extend(theirs(dialect, &part, which, array)?);
+            for (name, array) in theirs(dialect, arch, &part, which, array)? {
+                // A name that is there already: thirds of one projection, in their order.
+                let whole = match written.remove(&name) {
+                    Some(before) => Array::join(vec![before, array]),
+                    None => array,
+                };
+                written.insert(name, whole);
+            }
         }
     }
     if !values.is_empty() {
@@ -54,7 +62,7 @@ pub fn export<M: Module>(
             "the architecture has no part for {names}"
         )));
     }
-    let config = dialect.is_timm().then(|| timm_config(arch)).transpose()?;
+    let config = written_config(arch, dialect)?;
     write_whole(&folder.join("model.safetensors"), &safetensors(&written))?;
     if let Some(config) = config {
         let text = serde_json::to_string_pretty(&config).expect("plain values");
@@ -66,25 +74,29 @@ pub fn export<M: Module>(
 /// The parameter under their names, by the first line of the dialect's table for its part.
 fn theirs(
     dialect: Dialect,
+    arch: &Architecture,
     part: &Part,
     which: Which,
     array: Array,
 ) -> Result<Vec<(String, Array)>, ImportError> {
-    let mut rows = dialect.table().rows();
-    let row = rows.find_map(|row| Some((row.how, row.names(&part.key, part.kind, which)?)));
-    let Some((how, names)) = row else {
+    // Where a table has both, gate and value lie apart: timm's beside a norm, DINOv3's always.
+    let gated = arch.activation == Act::SwiGlu;
+    let apart = gated && (arch.mlp_norm || dialect == Dialect::TransformersDinov3);
+    let mlp = part.key.ends_with("mlp.fc1");
+    let rows = dialect.table().rows();
+    let mut rows = rows.filter(|row| !mlp || apart == (row.how == How::Joined));
+    let row = rows.find_map(|row| Some((row, row.names(&part.key, part.kind, which)?)));
+    let Some((row, names)) = row else {
         return Err(ImportError::Unsupported {
             what: part.path.clone(),
             got: dialect.name().to_owned(),
             expected: "a dialect with such a part".to_owned(),
         });
     };
-    if let How::Thirds(_) = how {
-        return Err(ImportError::Unsupported {
-            what: part.path.clone(),
-            got: dialect.name().to_owned(),
-            expected: "a dialect with query, key and value apart".to_owned(),
-        });
+    let mut array = array;
+    if let Some(axes) = row.axes {
+        let lead = array.shape.len() - axes;
+        array.shape.drain(..lead);
     }
     let turned = match part.kind {
         Kind::Linear => array.transpose(),
@@ -166,60 +178,175 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ImportError> {
     })
 }
 
-/// timm's configuration of a ViT or a distilled DeiT.
-fn timm_config(arch: &Architecture) -> Result<Value, ImportError> {
-    let refuse = |what: &str, got: String| ImportError::Unsupported {
-        what: what.to_owned(),
-        got,
-        expected: "what timm's VisionTransformer has".to_owned(),
-    };
-    if arch.places.rotary.is_some() || arch.places.relative {
-        return Err(refuse("positions", format!("{:?}", arch.places)));
-    }
-    if arch.mlp_norm || arch.qkv_bias == Biases::NoKey || arch.activation == Act::SwiGlu {
-        return Err(refuse(
-            "block",
-            format!("{:?}, {:?}", arch.activation, arch.qkv_bias),
-        ));
-    }
-    let no_embed = match arch.places.table {
-        Some(0) => true,
-        Some(rows) if rows == arch.prefix() => false,
-        other => {
-            return Err(refuse(
-                "rows of the position table for prefix tokens",
-                format!("{other:?}"),
-            ));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Distribution};
+    use burn_patch::Noise;
+
+    use crate::import::architecture::{Biases, Decoder, Places, Pool, Rotary};
+    use crate::import::importer::{ImportedModel, Importer};
+
+    fn tiny(epsilon: f64) -> Architecture {
+        Architecture {
+            image: [16, 16],
+            patch: [8, 8],
+            channels: 3,
+            dim: 8,
+            depth: 2,
+            heads: 2,
+            hidden: 16,
+            activation: Act::Gelu,
+            mlp_norm: false,
+            qkv_bias: Biases::All,
+            qk_norm: false,
+            layer_scale: false,
+            epsilon,
+            patch_bias: true,
+            pre_norm: false,
+            class_token: true,
+            distilled: false,
+            registers: 0,
+            mask_token: false,
+            places: Places {
+                table: Some(1),
+                rotary: None,
+                relative: false,
+            },
+            pooling: Pool::Class,
+            classes: Some(5),
+            decoder: None,
         }
-    };
-    let (pool, fc_norm) = match arch.pooling {
-        Pool::Class => ("token", false),
-        Pool::ClassThenNorm => ("token", true),
-        Pool::Mean => ("avg", false),
-        Pool::MeanThenNorm => ("avg", true),
-        Pool::Attention => ("map", false),
-    };
-    let mut args = json!({
-        "img_size": arch.image, "patch_size": arch.patch, "in_chans": arch.channels, "embed_dim": arch.dim,
-        "depth": arch.depth, "num_heads": arch.heads, "mlp_ratio": arch.hidden as f64 / arch.dim as f64,
-        "qkv_bias": arch.qkv_bias == Biases::All, "qk_norm": arch.qk_norm, "class_token": arch.class_token,
-        "reg_tokens": arch.registers, "no_embed_class": no_embed, "pre_norm": arch.pre_norm, "fc_norm": fc_norm,
-        "global_pool": pool,
-    });
-    let mut set = |name: &str, value: Value| args[name] = value;
-    if arch.layer_scale {
-        set("init_values", json!(1e-5));
     }
-    match arch.activation {
-        Act::Gelu | Act::SwiGlu => {}
-        Act::GeluTanh => set("act_layer", json!("gelu_tanh")),
-        Act::QuickGelu => set("act_layer", json!("quick_gelu")),
+
+    fn folder(name: &str) -> std::path::PathBuf {
+        let folder = format!("burn-vit-export-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
     }
-    let name = match arch.distilled {
-        true => "deit_base_distilled_patch16_224",
-        false => "vit_base_patch16_224",
-    };
-    Ok(json!({
-        "architecture": name, "num_classes": arch.classes.unwrap_or(0), "model_args": args,
-    }))
+
+    /// Written, read back with nothing but what was written, and run.
+    fn assert_back(arch: &Architecture, dialect: Dialect) {
+        let device = Device::flex();
+        let embed = arch.embed_config().init(&device);
+        let vit = arch.vit_config().init(embed, &device);
+        let folder = folder(dialect.name());
+        export(&vit, arch, dialect, &folder).unwrap();
+        let importer = Importer::new(&folder).with_heads(arch.heads);
+        let imported = importer.load(&device).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        assert_eq!(&imported.architecture, arch);
+        assert_eq!(imported.report.dialect, dialect);
+        let ImportedModel::Vit(back) = imported.model else {
+            panic!("expected a ViT");
+        };
+        let images = Tensor::random([2, 3, 16, 16], Distribution::Default, &device);
+        let want = vit.forward_features(images.clone(), Noise::None);
+        let got = back.forward_features(images, Noise::None);
+        got.embeddings()
+            .into_data()
+            .assert_eq(&want.embeddings().into_data(), true);
+        let want = vit.head.forward(&want).into_data();
+        back.head.forward(&got).into_data().assert_eq(&want, true);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_in_every_dialect_that_holds_it() {
+        for (dialect, epsilon) in [
+            (Dialect::Timm, 1e-6),
+            (Dialect::Torchvision, 1e-6),
+            (Dialect::TransformersVit, 1e-12),
+        ] {
+            assert_back(&tiny(epsilon), dialect);
+        }
+        let plain = Architecture {
+            classes: None,
+            ..tiny(1e-6)
+        };
+        let dino = Architecture {
+            layer_scale: true,
+            registers: 2,
+            mask_token: true,
+            ..plain.clone()
+        };
+        assert_back(&dino, Dialect::TransformersDinov2);
+        let clip = Architecture {
+            pre_norm: true,
+            patch_bias: false,
+            activation: Act::QuickGelu,
+            epsilon: 1e-5,
+            pooling: Pool::ClassThenNorm,
+            ..plain.clone()
+        };
+        assert_back(&clip, Dialect::Clip);
+        let siglip = Architecture {
+            class_token: false,
+            activation: Act::GeluTanh,
+            places: Places {
+                table: Some(0),
+                ..plain.places
+            },
+            pooling: Pool::Attention,
+            ..plain
+        };
+        assert_back(&siglip, Dialect::Siglip);
+        let eva = Architecture {
+            mlp_norm: true,
+            activation: Act::SwiGlu,
+            qkv_bias: Biases::NoKey,
+            places: Places {
+                table: Some(1),
+                rotary: Some(Rotary::Axial {
+                    base: 1e4,
+                    reference: Some([2, 2]),
+                    columns_first: false,
+                    offset: 0.0,
+                }),
+                relative: false,
+            },
+            pooling: Pool::MeanThenNorm,
+            ..tiny(1e-6)
+        };
+        assert_back(&eva, Dialect::TimmEva);
+        let map = Architecture {
+            classes: Some(3),
+            ..siglip
+        };
+        assert_back(&map, Dialect::Timm);
+    }
+
+    #[test]
+    fn what_a_dialect_cannot_hold_is_refused_and_nothing_is_written() {
+        let device = Device::flex();
+        let arch = Architecture {
+            registers: 2,
+            ..tiny(1e-6)
+        };
+        let embed = arch.embed_config().init(&device);
+        let vit = arch.vit_config().init(embed, &device);
+        let folder = folder("refused");
+        let error = export(&vit, &arch, Dialect::Torchvision, &folder).unwrap_err();
+        assert!(error.to_string().contains("prefix.reg_token"), "{error}");
+        let other = Architecture {
+            depth: 3,
+            ..arch.clone()
+        };
+        let error = export(&vit, &other, Dialect::Timm, &folder).unwrap_err();
+        assert!(error.to_string().contains("encoder.blocks.2"), "{error}");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+        std::fs::remove_dir_all(folder).unwrap();
+        let mae = Architecture {
+            decoder: Some(Decoder {
+                dim: 8,
+                depth: 1,
+                heads: 2,
+                hidden: 16,
+                mask_ratio: 0.75,
+                normalized: true,
+            }),
+            ..arch
+        };
+        assert!(export(&vit, &mae, Dialect::FacebookMae, "nowhere").is_err());
+    }
 }

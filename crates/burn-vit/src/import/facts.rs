@@ -237,7 +237,21 @@ fn checked(arch: Architecture) -> Result<Architecture, ImportError> {
             expected: expected.to_owned(),
         })
     };
+    let decoder = arch.decoder.map_or([1; 4], |decoder| {
+        [
+            decoder.dim,
+            decoder.heads,
+            decoder.hidden,
+            decoder.depth.max(1),
+        ]
+    });
     let sizes = [
+        arch.classes.unwrap_or(1).max(1),
+        arch.registers.max(1),
+        decoder[0],
+        decoder[1],
+        decoder[2],
+        decoder[3],
         arch.image[0],
         arch.image[1],
         arch.patch[0],

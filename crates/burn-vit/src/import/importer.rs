@@ -14,7 +14,7 @@ use crate::import::error::ImportError;
 use crate::import::facts::Facts;
 use crate::import::file::Checkpoint;
 use crate::import::load::{fill, values};
-use crate::import::plan::{Plan, Step, plan};
+use crate::import::plan::{Op, Plan, Step, plan};
 use crate::import::preset::Preset;
 use crate::import::report::Report;
 use crate::import::usual::usual;
@@ -224,7 +224,7 @@ impl Importer {
         } = inspected;
         let profile = self
             .profile
-            .unwrap_or_else(|| usual_profile(dialect, &architecture));
+            .unwrap_or_else(|| usual_profile(dialect, &architecture, &plan));
         let read = |step: &Step| {
             let array = values(step, &checkpoint, profile, device)?;
             Ok((step.target.clone(), array))
@@ -292,8 +292,12 @@ fn decoder(weights: Option<Option<Decoder>>, config: Option<Option<Decoder>>) ->
 }
 
 /// How the library of a dialect resizes its tables.
-fn usual_profile(dialect: Dialect, arch: &Architecture) -> Profile {
+fn usual_profile(dialect: Dialect, arch: &Architecture, plan: &Plan) -> Profile {
     match dialect {
+        // SigLIP2 keeps the projection of flat patches.
+        Dialect::Siglip if plan.steps.iter().any(|step| step.op == Op::Unflatten) => {
+            Profile::SigLip2
+        }
         Dialect::Timm | Dialect::TimmEva | Dialect::TimmNaflex => Profile::Timm,
         Dialect::TransformersDinov2 if arch.registers > 0 => Profile::DinoV2Registers,
         // `interpolate_embeddings` of torchvision aligns corners.

@@ -1,7 +1,7 @@
 //! Weights of other libraries: a checkpoint's header, its dialect, a configuration and a plan become a model.
 //!
 //! What reads headers, configurations and plans (`file`, `config`, `dialect`, `preset`, `architecture`, `facts`, `part`,
-//! `plan`, `report`, `usual`, `weights`, `error`) is plain Rust without tensors; `build`, `load` and `export` meet Burn.
+//! `plan`, `report`, `usual`, `weights`, `written_config`, `error`) is plain Rust without tensors; `build`, `load` and `export` meet Burn.
 
 mod architecture;
 mod array;
@@ -20,6 +20,7 @@ mod preset;
 mod report;
 mod usual;
 mod weights;
+mod written_config;
 
 pub use architecture::{Act, Architecture, Biases, Decoder, Places, Pool, Rotary};
 pub use config::{HubConfig, Interpolation, Preparation};

@@ -91,8 +91,12 @@ pub fn parameters(arch: &Architecture) -> usize {
         .iter()
         .flat_map(|part| [Some(part.weight()), part.bias()].into_iter().flatten());
     shapes
-        .map(|(_, shape)| shape.iter().product::<usize>())
-        .sum()
+        .map(|(_, shape)| {
+            shape
+                .iter()
+                .fold(1usize, |product, side| product.saturating_mul(*side))
+        })
+        .fold(0, usize::saturating_add)
 }
 
 struct Block<'a> {

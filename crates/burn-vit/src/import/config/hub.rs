@@ -70,7 +70,9 @@ impl HubConfig {
         };
         let mut arguments: Map<String, Value> = preset.arguments.clone();
         if let Some(own) = root.object("model_args") {
-            arguments.extend(own.0.clone());
+            // As in timm, what is null does not override.
+            let said = own.0.iter().filter(|(_, value)| !value.is_null());
+            arguments.extend(said.map(|(name, value)| (name.clone(), value.clone())));
         }
         for setting in ["num_classes", "global_pool"] {
             if let Some(value) = root.get(setting) {
@@ -103,7 +105,7 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::architecture::{Act, Biases, Pool};
+    use crate::import::architecture::{Act, Biases, Pool, Rotary};
 
     #[test]
     fn timms_arguments_override_those_of_the_architecture() {
@@ -145,6 +147,17 @@ mod tests {
             (facts.activation, facts.epsilon),
             (Some(Act::QuickGelu), Some(1e-5))
         );
+    }
+
+    #[test]
+    fn what_is_null_does_not_override() {
+        let text =
+            r#"{"architecture": "eva02_base_patch14_224", "model_args": {"ref_feat_shape": null}}"#;
+        let facts = HubConfig::parse(text).unwrap().facts;
+        let Some(Some(Rotary::Axial { reference, .. })) = facts.rotary else {
+            panic!("expected rotary positions");
+        };
+        assert_eq!(reference, Some([16, 16]));
     }
 
     #[test]

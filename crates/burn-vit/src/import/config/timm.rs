@@ -18,6 +18,13 @@ pub(crate) fn facts(family: &str, arguments: &Map<String, Value>) -> Result<Fact
     let eva = matches!(family, "beit" | "eva");
     let dim = count("embed_dim", 768)?;
     let ratio = args.number("mlp_ratio")?.unwrap_or(4.0);
+    if !(0.0..=1024.0).contains(&ratio) {
+        return Err(unsupported(
+            "mlp_ratio",
+            ratio.to_string(),
+            "a ratio of up to 1024",
+        ));
+    }
     let align = count("swiglu_align_to", 0)?.max(1);
     let hidden = ((dim as f64 * ratio) as usize).next_multiple_of(align);
     let registers = match family {

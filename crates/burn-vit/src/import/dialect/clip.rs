@@ -18,11 +18,12 @@ pub(crate) const TABLE: Table = Table {
 
 const ROWS: &[Row] = &[
     Row::whole("patch_embed.proj", &["embeddings.patch_embedding"]),
-    Row::whole("prefix.cls_token", &["embeddings.class_embedding"]),
+    Row::whole("prefix.cls_token", &["embeddings.class_embedding"]).with_axes(1),
     Row::whole(
         "encoder.position.pos_embed",
         &["embeddings.position_embedding.weight"],
-    ),
+    )
+    .with_axes(2),
     Row::whole("encoder.norm_pre", &["pre_layrnorm"]),
     Row::whole("encoder.blocks.#.norm1", &["encoder.layers.#.layer_norm1"]),
     Row::whole("encoder.blocks.#.norm2", &["encoder.layers.#.layer_norm2"]),

@@ -29,6 +29,8 @@ pub(crate) struct Row {
     ours: &'static str,
     theirs: &'static [&'static str],
     pub(crate) how: How,
+    /// Axes of their tensor, where it lacks some of ours that are 1.
+    pub(crate) axes: Option<usize>,
 }
 
 impl Row {
@@ -38,6 +40,7 @@ impl Row {
             ours,
             theirs,
             how: How::Whole,
+            axes: None,
         }
     }
 
@@ -47,6 +50,7 @@ impl Row {
             ours,
             theirs,
             how: How::Joined,
+            axes: None,
         }
     }
 
@@ -59,6 +63,7 @@ impl Row {
             ours,
             theirs,
             how: How::InProjection,
+            axes: None,
         }
     }
 
@@ -72,7 +77,14 @@ impl Row {
             ours,
             theirs,
             how: How::Thirds(thirds),
+            axes: None,
         }
+    }
+
+    /// The same part, of so many axes there.
+    pub(crate) const fn with_axes(mut self, axes: usize) -> Self {
+        self.axes = Some(axes);
+        self
     }
 
     /// Their names for a parameter of our part `path`; none if this line is about another part.

@@ -16,7 +16,8 @@ const ROWS: &[Row] = &[
     Row::whole(
         "encoder.position.pos_embed",
         &["embeddings.position_embedding.weight"],
-    ),
+    )
+    .with_axes(2),
     Row::whole("encoder.blocks.#.norm1", &["encoder.layers.#.layer_norm1"]),
     Row::whole("encoder.blocks.#.norm2", &["encoder.layers.#.layer_norm2"]),
     Row::joined(

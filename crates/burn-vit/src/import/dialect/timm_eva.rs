@@ -16,6 +16,7 @@ pub(crate) const TABLE: Table = Table {
 };
 
 const EVA: &[Row] = &[
+    Row::whole("encoder.blocks.#.attn.qkv", &["blocks.#.attn.qkv"]),
     Row::joined(
         "encoder.blocks.#.attn.qkv",
         &[

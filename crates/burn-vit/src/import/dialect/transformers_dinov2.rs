@@ -22,7 +22,7 @@ const ROWS: &[Row] = &[
     Row::whole("prefix.cls_token", &["embeddings.cls_token"]),
     Row::whole("prefix.dist_token", &["embeddings.distillation_token"]),
     Row::whole("prefix.reg_token", &["embeddings.register_tokens"]),
-    Row::whole("mask_token", &["embeddings.mask_token"]),
+    Row::whole("mask_token", &["embeddings.mask_token"]).with_axes(2),
     Row::whole(
         "encoder.position.pos_embed",
         &["embeddings.position_embeddings"],
