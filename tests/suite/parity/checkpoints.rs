@@ -120,7 +120,7 @@ fn hf_siglip2_naflex() {
     for backend in backends() {
         for file in weights("hf_siglip2_naflex") {
             let io = io("hf_siglip2_naflex");
-            let take = |name: &str| Tensor::from_data(io[name].clone(), &backend.device);
+            let device = &backend.device;
             let shapes: Vec<usize> = io["shapes"]
                 .clone()
                 .try_to_vec_as::<f32>()
@@ -132,16 +132,16 @@ fn hf_siglip2_naflex() {
                 let [rows, cols] = [shape[0], shape[1]];
                 let count = rows * cols;
                 let own = |name: &str| {
-                    let all: Tensor<3> = take(name);
+                    let all = Tensor::<3>::from_data(io[name].clone(), device);
                     all.slice_dim(0, image..image + 1).slice_dim(1, ..count)
                 };
                 let images = pictures(own("patches"), [rows, cols], 8);
                 let importer = Importer::new(&file).with_image([8 * rows, 8 * cols]);
-                let ImportedModel::Vit(vit) = importer.load(&backend.device).unwrap().model else {
+                let ImportedModel::Vit(vit) = importer.load(device).unwrap().model else {
                     panic!("expected a ViT");
                 };
                 let tokens = vit.forward_features(images, Noise::None);
-                let pooled: Tensor<2> = take("pooled");
+                let pooled = Tensor::<2>::from_data(io["pooled"].clone(), device);
                 let pooled = pooled.slice_dim(0, image..image + 1);
                 let mut want = Io::from([
                     ("tokens".to_owned(), own("tokens").into_data()),

@@ -99,8 +99,9 @@ impl Facts {
         let class_token = self.class_token.unwrap_or(true);
         let distilled = self.distilled.unwrap_or(false);
         let registers = self.registers.unwrap_or(0);
-        let prefix = usize::from(class_token) + usize::from(distilled) + registers;
-        let (image, table) = self.grid(patch, prefix, prefix - registers)?;
+        let tokens = usize::from(class_token) + usize::from(distilled);
+        let prefix = tokens.saturating_add(registers);
+        let (image, table) = self.grid(patch, prefix, tokens)?;
         let arch = Architecture {
             image,
             patch,

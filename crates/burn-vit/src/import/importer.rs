@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use burn_patch::embed::LinearPatchEmbed;
 use burn_patch::resample::{Align, Filter, Profile};
 
-use crate::import::architecture::{Architecture, Decoder};
+use crate::import::architecture::Architecture;
 use crate::import::config::{HubConfig, Preparation};
 use crate::import::dialect::Dialect;
 use crate::import::error::ImportError;
@@ -17,8 +17,7 @@ use crate::import::load::{fill, values};
 use crate::import::plan::{Op, Plan, Step, plan};
 use crate::import::preset::Preset;
 use crate::import::report::Report;
-use crate::import::usual::usual;
-use crate::import::weights::Weights;
+use crate::import::understand::understand;
 use crate::mae::Mae;
 use crate::vit::Vit;
 
@@ -182,17 +181,8 @@ impl Importer {
             Some(dialect) => dialect,
             None => Dialect::detect(checkpoint.entries().map(|entry| entry.name.as_str()))?,
         };
-        let weights = Weights::new(dialect, checkpoint.entries()).facts();
         let (config, preparation) = self.configured(checkpoint.path())?;
-        weights.agree(&config)?;
-        let decoder = decoder(weights.decoder, config.decoder);
-        let usual = usual(dialect, &weights);
-        let known = self.facts.clone().or(weights).or(config).or(usual);
-        let source = Facts {
-            decoder: Some(decoder),
-            ..known
-        }
-        .resolve()?;
+        let source = understand(dialect, checkpoint.entries(), &self.facts, &config)?;
         let architecture = Architecture {
             image: self.image.unwrap_or(source.image),
             ..source.clone()
@@ -275,20 +265,6 @@ impl Importer {
         let HubConfig { facts, preparation } = HubConfig::read(config)?;
         Ok((facts, preparation))
     }
-}
-
-/// The decoder that the weights hold, with what only a configuration says of it.
-fn decoder(weights: Option<Option<Decoder>>, config: Option<Option<Decoder>>) -> Option<Decoder> {
-    let held = weights.flatten()?;
-    Some(match config.flatten() {
-        None => held,
-        Some(config) => Decoder {
-            dim: held.dim,
-            depth: held.depth,
-            hidden: held.hidden,
-            ..config
-        },
-    })
 }
 
 /// How the library of a dialect resizes its tables.

@@ -1,7 +1,7 @@
 //! Weights of other libraries: a checkpoint's header, its dialect, a configuration and a plan become a model.
 //!
 //! What reads headers, configurations and plans (`file`, `config`, `dialect`, `preset`, `architecture`, `facts`, `part`,
-//! `plan`, `report`, `usual`, `weights`, `written_config`, `error`) is plain Rust without tensors; `build`, `load` and `export` meet Burn.
+//! `plan`, `report`, `understand`, `usual`, `weights`, `written_config`, `error`) is plain Rust without tensors; `build`, `load` and `export` meet Burn.
 
 mod architecture;
 mod array;
@@ -18,6 +18,7 @@ mod part;
 mod plan;
 mod preset;
 mod report;
+mod understand;
 mod usual;
 mod weights;
 mod written_config;
@@ -34,3 +35,4 @@ pub use part::{Kind, Part, parameters, parts};
 pub use plan::{Op, Plan, Step, plan};
 pub use preset::Preset;
 pub use report::Report;
+pub use understand::understand;
