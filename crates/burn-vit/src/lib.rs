@@ -15,6 +15,7 @@
 //! ```
 #![warn(clippy::print_stdout)]
 
+pub mod import;
 pub mod layers;
 
 mod encoder;
@@ -23,6 +24,7 @@ mod head;
 mod hierarchical;
 mod mae;
 mod many;
+mod masked;
 mod prefix;
 mod reduce_at;
 mod setters;

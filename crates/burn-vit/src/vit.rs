@@ -1,7 +1,7 @@
 //! The vision transformer.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use burn_patch::OrPanic;
 use burn_patch::embed::PatchEmbed;
 use burn_patch::grid::PatchGrid;
@@ -189,28 +189,6 @@ impl<E: PatchEmbed> Vit<E> {
     pub fn encode<'a>(&self, patches: Tokens, noise: impl Into<Noise<'a>>) -> Encoded {
         let tokens = self.prefix.forward(patches);
         self.encoder.forward(tokens, &[], &mut noise.into())
-    }
-
-    /// As [`encode`](Self::encode), the mask token in place of the patches where `mask` (`[batch, patches]`) is true:
-    /// BEiT's and iBOT's pre-training, which DINOv2 keeps.
-    ///
-    /// # Panics
-    ///
-    /// As [`encode`](Self::encode), or if there is no mask token.
-    #[track_caller]
-    pub fn encode_masked<'a>(
-        &self,
-        patches: Tokens,
-        mask: Tensor<2, Bool>,
-        noise: impl Into<Noise<'a>>,
-    ) -> Encoded {
-        let token = self.mask_token.as_ref().expect("a mask token").val();
-        let patches = patches.map(|embeddings| {
-            let shape = embeddings.dims();
-            let mask = mask.unsqueeze_dim::<3>(2).expand(shape);
-            embeddings.mask_where(mask, token.expand(shape))
-        });
-        self.encode(patches, noise)
     }
 
     /// What the model makes of images of `size` (`[height, width]` in pixels), without running.

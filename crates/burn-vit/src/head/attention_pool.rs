@@ -28,6 +28,8 @@ pub struct AttentionPoolConfig {
     pub epsilon: f64,
     /// What stands in the MLP; none: the exact GELU.
     pub activation: Option<Activation>,
+    /// Width in the MLP, in place of `mlp_ratio`.
+    pub hidden: Option<usize>,
 }
 
 /// One trained query attends to all tokens; a perceptron follows.
@@ -86,6 +88,7 @@ impl AttentionPoolConfig {
             std: (self.dim as f64).powf(-0.5),
         };
         let hidden = (self.dim as f64 * self.mlp_ratio) as usize;
+        let hidden = self.hidden.unwrap_or(hidden);
         Ok(AttentionPool {
             latent: latent.init([1, 1, self.dim], device),
             q: linear(self.dim),

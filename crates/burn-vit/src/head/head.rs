@@ -53,6 +53,8 @@ pub struct HeadConfig {
     pub distilled: bool,
     /// What stands in the MLP of an attention pool.
     pub pool_activation: Activation,
+    /// Width in the MLP of an attention pool; none: four times the tokens'.
+    pub pool_hidden: Option<usize>,
 }
 
 impl Config for HeadConfig {}
@@ -86,6 +88,7 @@ impl HeadConfig {
                 AttentionPoolConfig::new(dim, heads)
                     .with_epsilon(epsilon)
                     .with_activation(Some(self.pool_activation))
+                    .with_hidden(self.pool_hidden)
                     .try_init(device)?,
             ),
             _ => None,
@@ -114,6 +117,8 @@ setters!(HeadConfig {
     with_distilled: distilled, bool;
     /// What stands in the MLP of an attention pool.
     with_pool_activation: pool_activation, Activation;
+    /// The width in the MLP of an attention pool.
+    with_pool_hidden: pool_hidden, Option<usize>;
 });
 
 /// Pooling, and a classifier if there are classes.

@@ -1,0 +1,14 @@
+//! Files of weights: headers that are checked before anything is allocated, and the bytes behind them.
+
+mod checkpoint;
+mod dtype;
+mod entry;
+mod header;
+mod index;
+mod sniff;
+
+pub use checkpoint::Checkpoint;
+pub use dtype::Dtype;
+pub use entry::Entry;
+pub use header::{MAX_HEADER, parse_header};
+pub use index::parse_index;

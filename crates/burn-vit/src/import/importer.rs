@@ -1,0 +1,283 @@
+//! From a checkpoint to a model.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use burn_patch::embed::LinearPatchEmbed;
+use burn_patch::resample::{Align, Filter, Profile};
+
+use crate::import::architecture::Architecture;
+use crate::import::config::{HubConfig, Preparation};
+use crate::import::dialect::Dialect;
+use crate::import::error::ImportError;
+use crate::import::facts::Facts;
+use crate::import::file::Checkpoint;
+use crate::import::load::{fill, values};
+use crate::import::plan::{Op, Plan, Step, plan};
+use crate::import::preset::Preset;
+use crate::import::report::Report;
+use crate::import::understand::understand;
+use crate::mae::Mae;
+use crate::vit::Vit;
+
+/// Loads a checkpoint of another library: safetensors, in one file or several.
+///
+/// The dialect is known by the names. What weights cannot say comes from the caller, then from the configuration, which is
+/// the `config.json` beside the weights unless [`with_config`](Self::with_config) or [`with_preset`](Self::with_preset)
+/// names another, then from what all models of the dialect have.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use burn_vit::import::{Dialect, ImportedModel, Importer, Preset, export};
+///
+/// // Something to load: a small model in timm's names.
+/// let device = Device::flex();
+/// let mut arch = Preset::by_name("vit_tiny_patch16_224").unwrap().architecture()?;
+/// (arch.dim, arch.hidden, arch.depth) = (24, 96, 1);
+/// let vit = arch.vit_config().init(arch.embed_config().init(&device), &device);
+/// let folder = std::env::temp_dir().join(format!("burn-vit-{}", std::process::id()));
+/// std::fs::create_dir_all(&folder).unwrap();
+/// export(&vit, &arch, Dialect::Timm, &folder)?;
+///
+/// let importer = Importer::new(&folder).with_image([224, 256]);
+/// assert_eq!(importer.inspect()?.architecture.cells(), 14 * 16); // nothing is loaded yet
+/// let imported = importer.load(&device)?;
+/// assert_eq!(imported.report.resized, ["pos_embed"]);
+/// let ImportedModel::Vit(vit) = imported.model else { panic!("expected a ViT") };
+/// assert_eq!(vit.forward(Tensor::zeros([1, 3, 224, 256], &device)).dims(), [1, 1000]);
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// # Ok::<(), burn_vit::import::ImportError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Importer {
+    weights: PathBuf,
+    config: Option<PathBuf>,
+    preset: Option<String>,
+    dialect: Option<Dialect>,
+    facts: Facts,
+    image: Option<[usize; 2]>,
+    profile: Option<Profile>,
+    allowed: Vec<String>,
+}
+
+/// What is known of a checkpoint without loading it.
+#[derive(Debug)]
+pub struct Inspected {
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    /// The dialect of its names.
+    pub dialect: Dialect,
+    /// What the model is made of.
+    pub architecture: Architecture,
+    /// How pictures become its input, where a configuration or preset says that.
+    pub preparation: Option<Preparation>,
+    /// Which tensors become which parameters.
+    pub plan: Plan,
+}
+
+/// A model that weights were loaded into.
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // One at a time.
+pub enum ImportedModel {
+    /// A vision transformer.
+    Vit(Vit<LinearPatchEmbed>),
+    /// A masked autoencoder.
+    Mae(Mae<LinearPatchEmbed>),
+}
+
+/// What [`Importer::load`] gives.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// The model.
+    pub model: ImportedModel,
+    /// What it is made of.
+    pub architecture: Architecture,
+    /// How pictures become its input, where a configuration or preset says that.
+    pub preparation: Option<Preparation>,
+    /// What became of each tensor.
+    pub report: Report,
+}
+
+impl Importer {
+    /// For a `.safetensors` file, an index of several, or a folder with either.
+    pub fn new(weights: impl Into<PathBuf>) -> Self {
+        Self {
+            weights: weights.into(),
+            config: None,
+            preset: None,
+            dialect: None,
+            facts: Facts::default(),
+            image: None,
+            profile: None,
+            allowed: Vec::new(),
+        }
+    }
+
+    /// With this configuration file, not the one beside the weights.
+    #[must_use]
+    pub fn with_config(mut self, config: impl Into<PathBuf>) -> Self {
+        self.config = Some(config.into());
+        self
+    }
+
+    /// With the settings of a [preset](Preset), `vit_base_patch16_224` or with a tag `vit_base_patch16_224.mae`.
+    #[must_use]
+    pub fn with_preset(mut self, name: impl Into<String>) -> Self {
+        self.preset = Some(name.into());
+        self
+    }
+
+    /// With names of this dialect, whatever they look like.
+    #[must_use]
+    pub fn with_dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = Some(dialect);
+        self
+    }
+
+    /// With so many attention heads.
+    #[must_use]
+    pub fn with_heads(mut self, heads: usize) -> Self {
+        self.facts.heads = Some(heads);
+        self
+    }
+
+    /// With these settings before all others.
+    #[must_use]
+    pub fn with_facts(mut self, facts: Facts) -> Self {
+        self.facts = facts.or(self.facts);
+        self
+    }
+
+    /// For images of this `[height, width]` in pixels: position tables are resized.
+    #[must_use]
+    pub fn with_image(mut self, image: [usize; 2]) -> Self {
+        self.image = Some(image);
+        self
+    }
+
+    /// Resizing tables in this way, not as the library of the dialect does.
+    #[must_use]
+    pub fn with_profile(mut self, profile: Profile) -> Self {
+        self.profile = Some(profile);
+        self
+    }
+
+    /// Though parameters or tensors with this name, or whose names start with it, are missing or unused.
+    #[must_use]
+    pub fn allow(mut self, name: impl Into<String>) -> Self {
+        self.allowed.push(name.into());
+        self
+    }
+
+    /// What is known of the checkpoint; only headers are read.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ImportError`], but for missing and unused tensors, which the plan lists, and values.
+    pub fn inspect(&self) -> Result<Inspected, ImportError> {
+        let checkpoint = Checkpoint::open(&self.weights)?;
+        let dialect = match self.dialect {
+            Some(dialect) => dialect,
+            None => Dialect::detect(checkpoint.entries().map(|entry| entry.name.as_str()))?,
+        };
+        let (config, preparation) = self.configured(checkpoint.path())?;
+        let source = understand(dialect, checkpoint.entries(), &self.facts, &config)?;
+        let architecture = Architecture {
+            image: self.image.unwrap_or(source.image),
+            ..source.clone()
+        };
+        let plan = plan(dialect, &source, &architecture, checkpoint.entries())?;
+        Ok(Inspected {
+            checkpoint,
+            dialect,
+            architecture,
+            preparation,
+            plan,
+        })
+    }
+
+    /// The model with its weights.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ImportError`].
+    pub fn load(&self, device: &Device) -> Result<Imported, ImportError> {
+        let inspected = self.inspect()?;
+        inspected.plan.check(&self.allowed)?;
+        let Inspected {
+            checkpoint,
+            dialect,
+            architecture,
+            preparation,
+            plan,
+        } = inspected;
+        let profile = self
+            .profile
+            .unwrap_or_else(|| usual_profile(dialect, &architecture, &plan));
+        let read = |step: &Step| {
+            let array = values(step, &checkpoint, profile, device)?;
+            Ok((step.target.clone(), array))
+        };
+        let steps = plan.steps.iter().map(read);
+        let values = steps.collect::<Result<HashMap<_, _>, ImportError>>()?;
+        let refuse = |error: crate::Error| ImportError::Model(error.to_string());
+        let embed = architecture.embed_config().try_init(device);
+        let embed = embed.map_err(|error| refuse(error.into()))?;
+        let model = match architecture.mae_config() {
+            Some(config) => {
+                let mae = config.try_init(embed, device).map_err(refuse)?;
+                ImportedModel::Mae(fill(mae, values, &plan.missing)?)
+            }
+            None => {
+                let config = architecture.vit_config();
+                let vit = config.try_init(embed, device).map_err(refuse)?;
+                ImportedModel::Vit(fill(vit, values, &plan.missing)?)
+            }
+        };
+        Ok(Imported {
+            model,
+            architecture,
+            preparation,
+            report: Report::new(dialect, &plan),
+        })
+    }
+
+    /// What the configuration or the preset says.
+    fn configured(&self, weights: &Path) -> Result<(Facts, Option<Preparation>), ImportError> {
+        if let Some(name) = &self.preset {
+            let Some(preset) = Preset::by_name(name) else {
+                return Err(ImportError::Unsupported {
+                    what: "preset".to_owned(),
+                    got: name.clone(),
+                    expected: "one of Preset::names()".to_owned(),
+                });
+            };
+            let tag = name.split_once('.').map_or("", |(_, tag)| tag);
+            return Ok((preset.facts()?, preset.preparation(tag)));
+        }
+        let beside = weights.with_file_name("config.json");
+        let config = match &self.config {
+            Some(config) => config.clone(),
+            None if beside.is_file() => beside,
+            None => return Ok((Facts::default(), None)),
+        };
+        let HubConfig { facts, preparation } = HubConfig::read(config)?;
+        Ok((facts, preparation))
+    }
+}
+
+/// How the library of a dialect resizes its tables.
+fn usual_profile(dialect: Dialect, arch: &Architecture, plan: &Plan) -> Profile {
+    match dialect {
+        // SigLIP2 keeps the projection of flat patches.
+        Dialect::Siglip if plan.steps.iter().any(|step| step.op == Op::Unflatten) => {
+            Profile::SigLip2
+        }
+        Dialect::Timm | Dialect::TimmEva | Dialect::TimmNaflex => Profile::Timm,
+        Dialect::TransformersDinov2 if arch.registers > 0 => Profile::DinoV2Registers,
+        // `interpolate_embeddings` of torchvision aligns corners.
+        Dialect::Torchvision => Profile::Custom(Filter::Cubic(Align::Corners)),
+        _ => Profile::HuggingFace,
+    }
+}

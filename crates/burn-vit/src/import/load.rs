@@ -1,0 +1,126 @@
+//! Values from a checkpoint into the parameters of a model.
+
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn_patch::resample::{Profile, resize};
+
+use crate::import::array::Array;
+use crate::import::error::ImportError;
+use crate::import::file::Checkpoint;
+use crate::import::plan::{Op, Step};
+
+/// The values of a step's parameter.
+pub(crate) fn values(
+    step: &Step,
+    checkpoint: &Checkpoint,
+    profile: Profile,
+    device: &Device,
+) -> Result<Array, ImportError> {
+    let read = |name: &String| {
+        let bytes = checkpoint.read(name)?;
+        let entry = checkpoint.entry(name).expect("a name of the plan");
+        Array::decode(entry, &bytes)
+    };
+    let parts: Vec<Array> = step.sources.iter().map(read).collect::<Result<_, _>>()?;
+    let all = Array::join(parts);
+    let mut array = match &step.op {
+        Op::Copy => all,
+        Op::Join { rows, transpose } => {
+            let taken = all.rows(*rows);
+            if *transpose { taken.transpose() } else { taken }
+        }
+        Op::Unflatten => {
+            let shape = <[usize; 4]>::try_from(step.shape.as_slice());
+            all.unflatten(shape.expect("a convolution's shape"))
+        }
+        Op::Resize { prefix, from, to } => resized(all, *prefix, [*from, *to], profile, device),
+    };
+    array.shape.clone_from(&step.shape);
+    Ok(array)
+}
+
+/// A table of positions for another grid; the rows for prefix tokens stay.
+fn resized(
+    table: Array,
+    prefix: usize,
+    [from, to]: [[usize; 2]; 2],
+    profile: Profile,
+    device: &Device,
+) -> Array {
+    let dim = table.values.len() / (prefix + from[0] * from[1]);
+    let (own, cells) = table.values.split_at(prefix * dim);
+    let cells = TensorData::new(cells.to_vec(), [1, from[0], from[1], dim]);
+    let cells = resize(Tensor::<4>::from_data(cells, device), to, profile);
+    let cells: Vec<f32> = cells.into_data().try_to_vec_as().expect("floats");
+    Array {
+        shape: vec![1, prefix + to[0] * to[1], dim],
+        values: [own, &cells].concat(),
+    }
+}
+
+/// Gives every parameter of `module` that `values` names its value.
+///
+/// # Errors
+///
+/// [`ImportError::Model`] if one has another shape or is not there: the plan then is not that of this module.
+pub(crate) fn fill<M: Module>(
+    module: M,
+    values: HashMap<String, Array>,
+    missing: &[String],
+) -> Result<M, ImportError> {
+    let mut fill = Fill {
+        values,
+        path: Vec::new(),
+        wrong: Vec::new(),
+        missing,
+    };
+    let module = module.map(&mut fill);
+    fill.wrong.extend(fill.values.into_keys());
+    if fill.wrong.is_empty() {
+        return Ok(module);
+    }
+    let wrong = fill.wrong.join(", ");
+    Err(ImportError::Model(format!(
+        "its parameters are not those planned: {wrong}"
+    )))
+}
+
+struct Fill<'a> {
+    values: HashMap<String, Array>,
+    path: Vec<Option<String>>,
+    wrong: Vec<String>,
+    missing: &'a [String],
+}
+
+impl ModuleMapper for Fill<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        // The variant of an enum is no part of a parameter's name.
+        let variant = container.starts_with("Enum");
+        self.path.push((!variant).then(|| name.to_owned()));
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let parts: Vec<&str> = self.path.iter().flatten().map(String::as_str).collect();
+        let path = parts.join(".");
+        let Some(array) = self.values.remove(&path) else {
+            if !self.missing.contains(&path) {
+                self.wrong.push(path);
+            }
+            return param;
+        };
+        if param.lazy_shape().as_slice() != array.shape {
+            self.wrong.push(format!("{path} {:?}", array.shape));
+            return param;
+        }
+        let data = TensorData::new(array.values, array.shape);
+        let tensor = Tensor::from_data(data, (&param.lazy_device(), DType::F32));
+        let id = param.id;
+        param.transform_for_load(tensor, id)
+    }
+}

@@ -1,0 +1,252 @@
+//! Which stored tensors become which parameters, and how.
+
+use std::collections::HashSet;
+
+use crate::import::architecture::Architecture;
+use crate::import::dialect::{Dialect, How, Which};
+use crate::import::error::ImportError;
+use crate::import::file::Entry;
+use crate::import::part::{Kind, Part, parts};
+use crate::import::weights::{Found, Weights};
+
+/// What becomes of stored tensors on their way into a parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// The values as they are, in the parameter's shape.
+    Copy,
+    /// Joined along the first axis, those rows of them, then transposed if asked for.
+    Join {
+        /// The rows taken, of all that are joined.
+        rows: [usize; 2],
+        /// Whether `[output, input]` becomes `[input, output]`.
+        transpose: bool,
+    },
+    /// `[dim, row·column·channel]` becomes a convolution's `[dim, channel, row, column]`.
+    Unflatten,
+    /// A table of positions for another grid.
+    Resize {
+        /// Rows for prefix tokens, which stay.
+        prefix: usize,
+        /// Its grid.
+        from: [usize; 2],
+        /// The model's grid.
+        to: [usize; 2],
+    },
+}
+
+/// One parameter of the model, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The parameter's path.
+    pub target: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// The stored tensors.
+    pub sources: Vec<String>,
+    /// What becomes of them.
+    pub op: Op,
+}
+
+/// How a checkpoint becomes a model.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// One step per parameter.
+    pub steps: Vec<Step>,
+    /// Parameters without a source, each with the name that it would have.
+    pub missing: Vec<String>,
+    /// Stored tensors that no step uses.
+    pub unused: Vec<String>,
+    /// Stored tensors that follow from the configuration: indices, masks, frequencies.
+    pub derived: Vec<String>,
+    /// Stored tensors of another tower.
+    pub elsewhere: Vec<String>,
+}
+
+/// Last parts of names whose values follow from the configuration.
+const DERIVED: &[&str] = &[
+    "position_ids",
+    "relative_position_index",
+    "relative_coords_table",
+    "attn_mask",
+    "inv_freq",
+    "num_batches_tracked",
+    "periods",
+    "k_bias",
+];
+
+/// Plans how weights in a dialect become the model `arch`. `source` is the same model at the weights' own image size.
+///
+/// # Errors
+///
+/// [`ImportError::Shape`] for a tensor that does not fit.
+pub fn plan<'a>(
+    dialect: Dialect,
+    source: &Architecture,
+    arch: &Architecture,
+    entries: impl Iterator<Item = &'a Entry> + Clone,
+) -> Result<Plan, ImportError> {
+    let weights = Weights::new(dialect, entries.clone());
+    let mut plan = Plan::default();
+    for part in parts(arch) {
+        plan.add(&weights, &part, Which::Weight, source.grid())?;
+        plan.add(&weights, &part, Which::Bias, source.grid())?;
+    }
+    plan.sort_rest(dialect, entries);
+    Ok(plan)
+}
+
+impl Plan {
+    /// Refuses what is missing or unused, unless one of `allowed` is its name or starts it.
+    ///
+    /// # Errors
+    ///
+    /// [`ImportError::Incomplete`] with the names.
+    pub fn check(&self, allowed: &[String]) -> Result<(), ImportError> {
+        let left = |names: &[String]| {
+            let bad = names
+                .iter()
+                .filter(|name| !allowed.iter().any(|allow| name.starts_with(allow.as_str())));
+            bad.cloned().collect::<Vec<_>>().join(", ")
+        };
+        let (missing, unused) = (left(&self.missing), left(&self.unused));
+        if missing.is_empty() && unused.is_empty() {
+            return Ok(());
+        }
+        Err(ImportError::Incomplete { missing, unused })
+    }
+
+    fn add(
+        &mut self,
+        weights: &Weights<'_>,
+        part: &Part,
+        which: Which,
+        grid: [usize; 2],
+    ) -> Result<(), ImportError> {
+        let parameter = match which {
+            Which::Weight => Some(part.weight()),
+            Which::Bias => part.bias(),
+        };
+        let Some((target, shape)) = parameter else {
+            return Ok(());
+        };
+        let Some(found) = weights.find(&part.key, part.kind, which) else {
+            self.missing.push(target);
+            return Ok(());
+        };
+        let op = op(part, &shape, which, &found, grid)?;
+        self.steps.push(Step {
+            target,
+            shape,
+            sources: found
+                .entries
+                .iter()
+                .map(|entry| entry.name.clone())
+                .collect(),
+            op,
+        });
+        Ok(())
+    }
+
+    fn sort_rest<'a>(&mut self, dialect: Dialect, entries: impl Iterator<Item = &'a Entry>) {
+        let used: HashSet<String> = self
+            .steps
+            .iter()
+            .flat_map(|step| step.sources.iter().cloned())
+            .collect();
+        let elsewhere = dialect.table().elsewhere;
+        for Entry { name, .. } in entries.filter(|entry| !used.contains(&entry.name)) {
+            let last = name.rsplit('.').next().unwrap_or_default();
+            let list = if DERIVED.contains(&last) {
+                &mut self.derived
+            } else if elsewhere.iter().any(|start| name.starts_with(start)) {
+                &mut self.elsewhere
+            } else {
+                &mut self.unused
+            };
+            list.push(name.clone());
+        }
+    }
+}
+
+fn op(
+    part: &Part,
+    shape: &[usize],
+    which: Which,
+    found: &Found<'_>,
+    from: [usize; 2],
+) -> Result<Op, ImportError> {
+    let first = found.entries[0];
+    let refuse = |expected: Vec<usize>| {
+        Err(ImportError::Shape {
+            name: first.name.clone(),
+            expected,
+            got: first.shape.clone(),
+        })
+    };
+    match part.kind {
+        Kind::Linear => joined(shape, which, found),
+        Kind::Conv if first.shape.len() == 2 && which == Which::Weight => {
+            let flat = vec![shape[0], shape[1] * shape[2] * shape[3]];
+            if first.shape == flat {
+                Ok(Op::Unflatten)
+            } else {
+                refuse(flat)
+            }
+        }
+        Kind::Conv | Kind::Norm if first.shape == shape => Ok(Op::Copy),
+        Kind::Conv | Kind::Norm => refuse(shape.to_vec()),
+        Kind::Tensor if values(&first.shape) == values(shape) => Ok(Op::Copy),
+        Kind::Tensor => refuse(shape.to_vec()),
+        Kind::Table { prefix, grid } => {
+            let dim = shape[2];
+            let stored = [1, prefix + from[0].saturating_mul(from[1]), dim];
+            if values(&first.shape) != values(&stored) {
+                return refuse(stored.to_vec());
+            }
+            Ok(if from == grid {
+                Op::Copy
+            } else {
+                Op::Resize {
+                    prefix,
+                    from,
+                    to: grid,
+                }
+            })
+        }
+    }
+}
+
+fn joined(shape: &[usize], which: Which, found: &Found<'_>) -> Result<Op, ImportError> {
+    let outputs = *shape.last().expect("a linear layer's shape");
+    let all = found.entries.iter().fold(0usize, |sum, entry| {
+        sum.saturating_add(entry.shape.first().copied().unwrap_or(0))
+    });
+    let rows = match found.how {
+        How::Thirds([from, to]) => [from * (all / 3), to * (all / 3)],
+        _ => [0, all],
+    };
+    let inputs = &shape[..shape.len() - 1];
+    for entry in &found.entries {
+        let fits = entry.shape.get(1..).is_some_and(|rest| rest == inputs);
+        if !fits || rows[1] - rows[0] != outputs {
+            let mut expected = vec![outputs / found.entries.len()];
+            expected.extend(inputs);
+            return Err(ImportError::Shape {
+                name: entry.name.clone(),
+                expected,
+                got: entry.shape.clone(),
+            });
+        }
+    }
+    let transpose = which == Which::Weight;
+    if !transpose && found.entries.len() == 1 && rows == [0, all] {
+        return Ok(Op::Copy);
+    }
+    Ok(Op::Join { rows, transpose })
+}
+
+fn values(shape: &[usize]) -> usize {
+    shape
+        .iter()
+        .fold(1usize, |product, side| product.saturating_mul(*side))
+}

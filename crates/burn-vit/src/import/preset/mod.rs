@@ -1,0 +1,5 @@
+//! Published architectures by timm's names.
+
+mod preset;
+
+pub use preset::Preset;
