@@ -17,6 +17,7 @@ pub mod patch;
 mod at_least_single;
 mod dims;
 mod gather_rows;
+mod recorded;
 
 pub use at_least_single::at_least_single;
 pub use gather_rows::gather_rows;
@@ -26,7 +27,8 @@ pub use layer::{
     linear,
 };
 pub use patch::{
-    Bias, Cells, Fill, Images, ParameterGrads, PatchGrads, PatchOps, PixelOrder, Pixels, Projected,
+    Bias, Cells, Fill, Images, ParameterGrads, PatchGrads, PatchOps, PixelOrder, Pixels,
     byte_tensor, fold_windows, overlap_add, patch_windows, project_cells, project_patches,
     project_pixels,
 };
+pub use recorded::Recorded;

@@ -10,7 +10,7 @@ use burn::backend::{Autodiff, Backend};
 
 use super::register;
 use crate::grid::PatchGrid;
-use crate::ops::{Bias, Cells, Fill, PatchGrads, PatchOps, Pixels, Projected};
+use crate::ops::{Bias, Cells, Fill, PatchGrads, PatchOps, Pixels, Recorded};
 
 impl<B: PatchGrads, C: CheckpointStrategy> PatchOps for Autodiff<B, C> {
     fn patch_windows(images: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {
@@ -123,7 +123,7 @@ fn project<B: PatchGrads, C: CheckpointStrategy, const N: usize>(
             };
             let node = prep.checkpoint(&weight);
             let weight = weight.into_primitive();
-            let Projected { tokens, kept } =
+            let Recorded { output, kept } =
                 B::project_tracked(pixels(images), weight, bias, fill, cells, grid);
             let state = ProjectState {
                 images: saved,
@@ -131,7 +131,7 @@ fn project<B: PatchGrads, C: CheckpointStrategy, const N: usize>(
                 kept,
                 rest,
             };
-            prep.finish(state, tokens)
+            prep.finish(state, output)
         }
         OpsKind::UnTracked(prep) => {
             let weight = weight.into_primitive();
