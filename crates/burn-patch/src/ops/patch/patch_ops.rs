@@ -94,6 +94,12 @@ pub trait PatchOps: Backend {
         composed::fold_windows::<Self>(windows, &grid)
     }
 
+    /// Bytes of a picture, several in an integer, the first in its lowest bits; what is too much at the end is dropped.
+    #[fusion(default)]
+    fn unpack_bytes(packed: IntTensor<Self>, shape: [usize; 4]) -> IntTensor<Self> {
+        composed::unpack_bytes::<Self>(packed, shape)
+    }
+
     /// Projects windows: weight `[dim, channels, kh, kw]`, bias `[dim]`, result `[batch, tokens, dim]`,
     /// or `[batch, kept, dim]` for picked cells, in the weight's type.
     #[fusion(default)]

@@ -5,7 +5,7 @@ use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend};
 
 use super::register;
@@ -35,6 +35,10 @@ impl<B: PatchGrads, C: CheckpointStrategy> PatchOps for Autodiff<B, C> {
             OpsKind::Tracked(prep) => prep.finish(grid, images),
             OpsKind::UnTracked(prep) => prep.finish(images),
         }
+    }
+
+    fn unpack_bytes(packed: IntTensor<Self>, shape: [usize; 4]) -> IntTensor<Self> {
+        B::unpack_bytes(packed, shape)
     }
 
     fn project_patches(

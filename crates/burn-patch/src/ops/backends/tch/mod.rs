@@ -7,4 +7,5 @@ mod attention;
 mod layers;
 mod operations;
 mod patches;
+pub(super) mod precision;
 mod tape;

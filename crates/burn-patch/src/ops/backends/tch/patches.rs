@@ -11,9 +11,10 @@ use burn::backend::libtorch::TchTensor;
 use burn::backend::ops::{
     ActivationOps, ConvOptions, ConvTransposeOptions, FloatTensorOps, ModuleOps,
 };
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{LibTorch, TensorMetadata};
 use burn::tensor::{DType, Shape};
+use tch::{Kind, Tensor};
 
 use super::tape;
 use crate::grid::PatchGrid;
@@ -27,6 +28,14 @@ const WIDE: usize = 16;
 const FEW_CHANNELS: usize = 8;
 
 impl PatchOps for LibTorch {
+    /// Real bytes, unlike any that Burn gives this backend: the same memory, read otherwise.
+    fn unpack_bytes(packed: IntTensor<Self>, shape: [usize; 4]) -> IntTensor<Self> {
+        let bytes = packed.tensor.view_dtype(Kind::Uint8);
+        let bytes = bytes.narrow(0, 0, shape.iter().product::<usize>() as i64);
+        let bytes = bytes.view(shape.map(|len| len as i64));
+        TchTensor::from_existing(bytes, packed.storage)
+    }
+
     fn project_patches(
         images: Pixels<Self>,
         weight: FloatTensor<Self>,
@@ -36,7 +45,7 @@ impl PatchOps for LibTorch {
         grid: PatchGrid,
     ) -> FloatTensor<Self> {
         match Way::of(&images, &fill, &cells, &grid) {
-            Way::Product => multiply(windows(images, weight.dtype(), &grid), weight, bias),
+            Way::Product => multiply(windows(images, &weight, &grid), weight, bias),
             Way::Convolution => convolve(images, weight, bias.into_option(), &grid),
             Way::Composed => {
                 composed::project_patches::<Self>(images, weight, bias, fill, cells, &grid)
@@ -57,7 +66,7 @@ impl PatchGrads for LibTorch {
     ) -> Recorded<Self> {
         match Way::of(&images, &fill, &cells, &grid) {
             Way::Product => {
-                let windows = windows(images, weight.dtype(), &grid);
+                let windows = windows(images, &weight, &grid);
                 return Recorded {
                     output: multiply(windows.clone(), weight, bias),
                     kept: vec![windows],
@@ -161,8 +170,38 @@ fn is_convolution(cells: &Cells<LibTorch>, grid: &PatchGrid) -> bool {
     matches!(cells, Cells::All) && grid.window.pad_before == grid.window.pad_after
 }
 
-fn windows(images: Pixels<LibTorch>, dtype: DType, grid: &PatchGrid) -> TchTensor {
-    composed::patch_windows::<LibTorch>(composed::floats::<LibTorch>(images, dtype), grid)
+fn windows(images: Pixels<LibTorch>, weight: &TchTensor, grid: &PatchGrid) -> TchTensor {
+    let [_, _, height, width] = images.shape();
+    let [kh, kw] = grid.window.kernel;
+    let tiled = [height, width] == [grid.rows * kh, grid.cols * kw];
+    match images {
+        Pixels::BytesChannelsFirst(bytes) if tiled => convert(&bytes.tensor, weight, grid),
+        Pixels::BytesChannelsLast(bytes) if tiled => {
+            convert(&bytes.tensor.permute([0, 3, 1, 2]), weight, grid)
+        }
+        images => {
+            let images = composed::floats::<LibTorch>(images, weight.dtype());
+            composed::patch_windows::<LibTorch>(images, grid)
+        }
+    }
+}
+
+/// Windows that tile the bytes `[batch, channels, height, width]`, gathered and converted in one pass.
+fn convert(bytes: &Tensor, weight: &TchTensor, grid: &PatchGrid) -> TchTensor {
+    let (batch, channels, _, _) = bytes.size4().expect("four axes");
+    let [rows, kh, cols, kw] = [
+        grid.rows,
+        grid.window.kernel[0],
+        grid.cols,
+        grid.window.kernel[1],
+    ]
+    .map(|len| len as i64);
+    let split = bytes.reshape([batch, channels, rows, kh, cols, kw]);
+    let split = split.permute([0, 2, 4, 1, 3, 5]);
+    let options = (weight.tensor.kind(), weight.tensor.device());
+    let mut windows = Tensor::empty(split.size(), options);
+    windows.copy_(&split);
+    TchTensor::new(windows.view([batch, rows * cols, channels * kh * kw]))
 }
 
 /// The tokens of gathered windows.
