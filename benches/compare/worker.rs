@@ -19,7 +19,7 @@ use std::time::Instant;
 use burn::backend::{Flex, NdArray};
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, FloatDType, Int, Tensor, TensorData};
 use burn_patch::embed::{
     LinearPatchEmbedConfig, Normalization, OverlapPatchEmbedConfig, PatchEmbed, PatchNorm,
@@ -27,7 +27,9 @@ use burn_patch::embed::{
 };
 use burn_patch::grid::Window;
 use burn_patch::ops::backends::device;
-use burn_patch::ops::{Bias, Cells, Fill, PatchGrads, PixelOrder, Pixels, byte_tensor};
+use burn_patch::ops::{
+    Bias, Cells, Fill, FusedAdamWConfig, PatchGrads, PixelOrder, Pixels, byte_tensor,
+};
 use burn_vit::{EncoderConfig, HeadConfig, Pooling, PrefixConfig, Vit, VitConfig};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -239,7 +241,7 @@ where
             Cells::All,
             grid,
         );
-        black_box(projected.tokens);
+        black_box(projected.output);
         black_box(B::parameter_grads(
             grad.clone(),
             images(),
@@ -358,7 +360,7 @@ fn train_over(
     batch: usize,
 ) -> Step {
     let mut vit = Some(classifier(embed, device, side, [depth, heads]).train());
-    let mut optimizer = AdamWConfig::new().with_weight_decay(0.05).init();
+    let mut optimizer = FusedAdamWConfig::new().with_weight_decay(0.05).init();
     let images = pictures(batch, channels, side, device);
     let labels: Vec<i32> = (0..batch as i32).map(|index| index % 10).collect();
     let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [batch]), device);

@@ -35,8 +35,10 @@ def unpack(work):
     """Three programs share most of their code; so they are packed together, which few zstd settings undo."""
     folder = work / "bundle"
     folder.mkdir()
-    zstd = shutil.which("zstd") or str(BUNDLE / "zstd")
-    with subprocess.Popen([zstd, "-dc", "--long=31", BUNDLE / "bundle.tar.zst"], stdout=subprocess.PIPE) as packed:
+    command, env = [BUNDLE / "zstd", "-dc", "--long=31", BUNDLE / "bundle.tar.zst"], {"LD_LIBRARY_PATH": str(BUNDLE)}
+    if shutil.which("zstd"):
+        command, env = ["zstd", *command[1:]], None
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as packed:
         with tarfile.open(fileobj=packed.stdout, mode="r|") as archive:
             archive.extractall(folder)
     return folder

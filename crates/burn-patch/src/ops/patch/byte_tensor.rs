@@ -73,7 +73,7 @@ mod tests {
             let packed = Tensor::<1, Int>::from_data(packed, (&device, dtype)).into_dispatch();
             let got = <Dispatch as PatchOps>::unpack_bytes(packed, [2, 3, 3, 3]);
             let got = Tensor::<4, Int>::from_dispatch(got).into_data();
-            assert_eq!(got.shape(), [2, 3, 3, 3].into());
+            assert_eq!(got.shape().as_slice(), [2, 3, 3, 3]);
             assert_eq!(got.try_to_vec_as::<u8>().unwrap(), bytes, "{dtype:?}");
         }
     }

@@ -31,6 +31,15 @@ class Operations(torch.nn.Module):
         return torch.ops.aten.native_layer_norm_backward(
             grad, x, [x.size(1)], mean, inverse_deviation, gamma, gamma, [True, True, True])
 
+    @torch.jit.export
+    def adamw(
+        self, parameter: Tensor, grad: Tensor, moment_1: Tensor, moment_2: Tensor, step: Tensor,
+        rate: float, beta_1: float, beta_2: float, decay: float, epsilon: float
+    ) -> None:
+        torch._fused_adamw_(
+            [parameter], [grad], [moment_1], [moment_2], [], [step], lr=rate, beta1=beta_1, beta2=beta_2,
+            weight_decay=decay, eps=epsilon, amsgrad=False, maximize=False)
+
 
 def write(path):
     """Without the debugging files, which name the folder that this was run in."""

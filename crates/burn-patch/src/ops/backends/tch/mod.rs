@@ -6,6 +6,7 @@
 mod attention;
 mod layers;
 mod operations;
+mod optimizer;
 mod patches;
 pub(super) mod precision;
 mod tape;

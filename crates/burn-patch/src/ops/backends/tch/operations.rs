@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use burn::backend::libtorch::TchTensor;
 use tch::{CModule, IValue, TchError, Tensor};
 
+use crate::ops::AdamWSettings;
+
 /// Made by `make_operations.py`, which lists what it has.
 static OPERATIONS: LazyLock<CModule> = LazyLock::new(|| {
     let script = include_bytes!("operations.pt");
@@ -38,9 +40,35 @@ pub(super) fn layer_norm_grads(
     call("layer_norm_grads", &inputs.map(IValue::Tensor))
 }
 
+/// A step of AdamW: parameter and moments change in place, to those after step `number`.
+pub(super) fn adamw(
+    [parameter, moment_1, moment_2]: [&Tensor; 3],
+    grad: &Tensor,
+    number: &Tensor,
+    settings: AdamWSettings,
+) {
+    let tensors = [parameter, grad, moment_1, moment_2, number];
+    let AdamWSettings {
+        rate,
+        beta_1,
+        beta_2,
+        decay,
+        epsilon,
+        ..
+    } = settings;
+    let mut inputs: Vec<IValue> = tensors
+        .map(|one| IValue::Tensor(one.shallow_clone()))
+        .into();
+    inputs.extend([rate, beta_1, beta_2, decay, epsilon].map(IValue::Double));
+    run("adamw", &inputs);
+}
+
 fn call<T: TryFrom<IValue, Error = TchError>>(method: &str, inputs: &[IValue]) -> T {
+    T::try_from(run(method, inputs)).unwrap_or_else(|error| panic!("LibTorch's {method}: {error}"))
+}
+
+fn run(method: &str, inputs: &[IValue]) -> IValue {
     OPERATIONS
         .method_is(method, inputs)
-        .and_then(T::try_from)
         .unwrap_or_else(|error| panic!("LibTorch's {method}: {error}"))
 }

@@ -8,12 +8,10 @@
 //! are the leaves of a [tape]; without it the gradients of a 7×7 stem took twice as long.
 
 use burn::backend::libtorch::TchTensor;
-use burn::backend::ops::{
-    ActivationOps, ConvOptions, ConvTransposeOptions, FloatTensorOps, ModuleOps,
-};
+use burn::backend::ops::{ConvOptions, ConvTransposeOptions, FloatTensorOps, ModuleOps};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{LibTorch, TensorMetadata};
-use burn::tensor::{DType, Shape};
+use burn::tensor::Shape;
 use tch::{Kind, Tensor};
 
 use super::tape;
