@@ -27,13 +27,19 @@ fn run(mut optimizer: ModuleOptimizer, device: &Device) -> Vec<Linear> {
 fn every_step_is_that_of_burn_and_leaves_clones_alone() {
     for backend in backends() {
         let device = backend.device.clone().autodiff();
-        let fused = FusedAdamWConfig::new().with_weight_decay(0.3).with_epsilon(1e-8);
+        let fused = FusedAdamWConfig::new()
+            .with_weight_decay(0.3)
+            .with_epsilon(1e-8);
         let burns = AdamWConfig::new().with_weight_decay(0.3).with_epsilon(1e-8);
         let (ours, burns) = (run(fused.init(), &device), run(burns.init(), &device));
         for (step, (ours, burns)) in ours.iter().zip(&burns).enumerate() {
             let [ours, burns] = [ours, burns].map(|layer| layer.weight.val().into_data());
             let apart = largest_difference(&ours, &burns).0;
-            assert!(apart <= tolerance::F32, "{}, step {step}: {apart:.1e}", backend.name);
+            assert!(
+                apart <= tolerance::F32,
+                "{}, step {step}: {apart:.1e}",
+                backend.name
+            );
         }
     }
 }
