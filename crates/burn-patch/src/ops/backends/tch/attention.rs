@@ -105,8 +105,10 @@ fn heads_first(qkv: &QkvPrimitive<LibTorch>, sizes: &AttentionSizes) -> [Tensor;
     match qkv {
         QkvPrimitive::Fused(qkv) => {
             let shape = [batch, queries, 3, heads, width].map(|len| len as i64);
-            let parts = qkv.tensor.reshape(shape).permute([2, 0, 3, 1, 4]).unbind(0);
-            parts.try_into().expect("three parts")
+            // Apart before their axes are swapped, so that their gradients join in one pass.
+            let parts = qkv.tensor.reshape(shape).unbind(2);
+            let parts: [Tensor; 3] = parts.try_into().expect("three parts");
+            parts.map(|part| part.transpose(1, 2))
         }
         QkvPrimitive::Apart { query, key, value } => {
             [split(query, queries), split(key, keys), split(value, keys)]
