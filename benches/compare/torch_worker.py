@@ -1,4 +1,7 @@
-"""PyTorch's half of the comparison: the same protocol and the same work as worker.rs."""
+"""PyTorch's half of the comparison: the same protocol and the same work as worker.rs.
+
+torch_worker.py THREADS DEVICE [DTYPE [BATCH [eager|compile]]]
+"""
 
 import statistics
 import sys
@@ -9,13 +12,21 @@ import torch
 import torch.nn.functional as F
 
 THREADS, DEVICE = int(sys.argv[1]), sys.argv[2]
-INPUTS, BATCH, SIDE, PATCH, DIM, OVERLAP_DIM = 4, 8, 224, 16, 768, 64
+DTYPE, BATCH, MODE = (sys.argv[3:] + ["f32", "8", "eager"][len(sys.argv) - 3:])[:3]
+BATCH, DTYPE = int(BATCH), {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}[DTYPE]
+INPUTS, SIDE, PATCH, DIM, OVERLAP_DIM = 4, 224, 16, 768, 64
 torch.set_num_threads(THREADS)
 torch.manual_seed(0)
 
 
+def ready(module):
+    """On the device, in the type asked for, compiled if asked for."""
+    module = module.to(DEVICE, DTYPE)
+    return torch.compile(module) if MODE == "compile" else module
+
+
 def pictures(batch, channels, side):
-    return [torch.rand(batch, channels, side, side, device=DEVICE) for _ in range(INPUTS)]
+    return [torch.rand(batch, channels, side, side, device=DEVICE, dtype=DTYPE) for _ in range(INPUTS)]
 
 
 class Conv(torch.nn.Module):
@@ -81,7 +92,7 @@ class Normalized(torch.nn.Module):
             self.register_buffer(name, 255 * torch.tensor(values).view(1, 3, 1, 1))
 
     def forward(self, photo):
-        return self.embed(photo.permute(0, 3, 1, 2).float().sub_(self.mean).div_(self.std))
+        return self.embed(photo.permute(0, 3, 1, 2).to(DTYPE).sub_(self.mean).div_(self.std))
 
 
 def from_bytes(embed):
@@ -109,11 +120,15 @@ def sum_backward(embed):
     return step
 
 
-def train(channels, side, patch, dim, depth, heads, batch):
-    model = timm.models.vision_transformer.VisionTransformer(
+def vit(channels, side, patch, dim, depth, heads):
+    return timm.models.vision_transformer.VisionTransformer(
         img_size=side, patch_size=patch, in_chans=channels, num_classes=10, global_pool="avg",
         class_token=False, embed_dim=dim, depth=depth, num_heads=heads,
-    ).to(DEVICE)
+    )
+
+
+def train(channels, side, patch, dim, depth, heads, batch):
+    model = ready(vit(channels, side, patch, dim, depth, heads))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
     images, turn = pictures(batch, channels, side), 0
     labels = torch.arange(batch, device=DEVICE) % 10
@@ -129,26 +144,32 @@ def train(channels, side, patch, dim, depth, heads, batch):
 
 
 def conv():
-    return Conv(PATCH, PATCH, 0, DIM).to(DEVICE)
+    return ready(Conv(PATCH, PATCH, 0, DIM))
+
+
+def linear():
+    return ready(Linear())
 
 
 def overlap():
-    return Conv(7, 4, 3, OVERLAP_DIM).to(DEVICE)
+    return ready(Conv(7, 4, 3, OVERLAP_DIM))
 
 
 CASES = {
-    "linear-forward": lambda: [forward(conv()), forward(Linear().to(DEVICE))],
-    "linear-gradients": lambda: [gradients(conv()), gradients(Linear().to(DEVICE))],
-    "linear-sum-backward": lambda: [sum_backward(conv()), sum_backward(Linear().to(DEVICE))],
+    "linear-forward": lambda: [forward(conv()), forward(linear())],
+    "linear-gradients": lambda: [gradients(conv()), gradients(linear())],
+    "linear-sum-backward": lambda: [sum_backward(conv()), sum_backward(linear())],
     "overlap-forward": lambda: [forward(overlap())],
     "overlap-gradients": lambda: [gradients(overlap())],
     "overlap-sum-backward": lambda: [sum_backward(overlap())],
-    "visible-forward": lambda: [forward(conv()), forward(Linear().to(DEVICE))],
+    "visible-forward": lambda: [forward(conv()), forward(linear())],
     "bytes-forward": lambda: [
-        from_bytes(Normalized(embed).to(DEVICE)) for embed in (conv(), Linear().to(DEVICE))],
+        from_bytes(ready(Normalized(embed))) for embed in (Conv(PATCH, PATCH, 0, DIM), Linear())],
     "train-28-4-64x4": lambda: [train(1, 28, 4, 64, 4, 4, 128)],
     "train-32-4-192x6": lambda: [train(3, 32, 4, 192, 6, 3, 64)],
     "train-vit-ti-16": lambda: [train(3, 224, 16, 192, 12, 3, 8)],
+    "train-vit-s-16": lambda: [train(3, 224, 16, 384, 12, 6, BATCH)],
+    "infer-vit-s-16": lambda: [forward(ready(vit(3, 224, 16, 384, 12, 6).eval()))],
 }
 
 

@@ -1,5 +1,8 @@
 //! Our half of the comparison, and raw LibTorch as a peer: reads `case iterations` lines, answers with the median
-//! milliseconds of an iteration. `benches/compare/run.py` drives it.
+//! milliseconds of an iteration. `benches/compare/run.py` drives it, on a GPU `benches/gpu/run.py`.
+//!
+//! `compare-worker BACKEND [DTYPE [BATCH]]`: the type of all numbers, `f32`, `bf16` or `f16`, and the pictures of the
+//! cases that name no number.
 
 #![allow(deprecated)] // NdArray is deprecated upstream and first-class here.
 
@@ -16,16 +19,18 @@ use std::time::Instant;
 use burn::backend::{Flex, NdArray};
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{AdamWConfig, GradientsParams};
-use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Distribution, FloatDType, Int, Tensor, TensorData};
 use burn_patch::embed::{
     LinearPatchEmbedConfig, Normalization, OverlapPatchEmbedConfig, PatchEmbed, PatchNorm,
     QuadtreePatchEmbedConfig, Selection,
 };
 use burn_patch::grid::Window;
 use burn_patch::ops::backends::device;
-use burn_patch::ops::{Bias, Cells, Fill, PatchGrads, PixelOrder, Pixels, byte_tensor};
-use burn_vit::{EncoderConfig, HeadConfig, Pooling, PrefixConfig, VitConfig};
+use burn_patch::ops::{
+    Bias, Cells, Fill, FusedAdamWConfig, PatchGrads, PixelOrder, Pixels, byte_tensor,
+};
+use burn_vit::{EncoderConfig, HeadConfig, Pooling, PrefixConfig, Vit, VitConfig};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -46,15 +51,55 @@ type Step = Box<dyn FnMut()>;
 /// Raw LibTorch in place of a backend.
 const RAW: &str = "raw-tch";
 
+/// What all cases are run with.
+struct Settings {
+    backend: String,
+    dtype: FloatDType,
+    batch: usize,
+}
+
+impl Settings {
+    fn of_the_command_line() -> Self {
+        let mut arguments = std::env::args().skip(1);
+        let mut next = |default: &str| arguments.next().unwrap_or_else(|| default.to_owned());
+        let backend = next("flex");
+        let dtype = match next("f32").as_str() {
+            "f32" => FloatDType::F32,
+            "bf16" => FloatDType::BF16,
+            "f16" => FloatDType::F16,
+            other => panic!("expected f32, bf16 or f16, got {other}"),
+        };
+        let batch = next(&BATCH.to_string())
+            .parse()
+            .expect("a number of pictures");
+        Self {
+            backend,
+            dtype,
+            batch,
+        }
+    }
+
+    /// The device, whose tensors are of the type unless they name one.
+    fn device(&self) -> Device {
+        let mut device = device(&self.backend).unwrap_or_else(|error| panic!("{error}"));
+        if self.dtype != FloatDType::F32 {
+            let configured = device.configure(self.dtype);
+            configured.unwrap_or_else(|error| panic!("{}: {error}", self.backend));
+        }
+        device
+    }
+}
+
 fn main() {
-    let backend = std::env::args().nth(1).unwrap_or_else(|| "flex".to_owned());
+    let settings = Settings::of_the_command_line();
+    let device = (settings.backend != RAW).then(|| settings.device());
     let mut made: Vec<(String, Vec<Step>)> = Vec::new();
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("a line");
         let (name, iterations) = line.split_once(' ').expect("case and iterations");
         let iterations: usize = iterations.parse().expect("a number of iterations");
         if made.iter().all(|(known, _)| known != name) {
-            let mut steps = steps(name, &backend);
+            let mut steps = steps(name, &settings, device.as_ref());
             for step in &mut steps {
                 (0..3).for_each(|_| step());
             }
@@ -72,15 +117,16 @@ fn main() {
 }
 
 /// What computes a case; of several ways the faster counts.
-fn steps(name: &str, backend: &str) -> Vec<Step> {
-    if backend == RAW {
-        #[cfg(feature = "tch")]
-        return raw::steps(name);
-        #[cfg(not(feature = "tch"))]
-        panic!("{RAW} needs the feature tch");
+fn steps(name: &str, settings: &Settings, device: Option<&Device>) -> Vec<Step> {
+    match device {
+        Some(device) => vec![case(name, settings, device)],
+        None => {
+            #[cfg(feature = "tch")]
+            return raw::steps(name);
+            #[cfg(not(feature = "tch"))]
+            panic!("{RAW} needs the feature tch");
+        }
     }
-    let device = device(backend).unwrap_or_else(|error| panic!("{error}"));
-    vec![case(name, backend, &device)]
 }
 
 fn median(iterations: usize, step: &mut Step) -> f64 {
@@ -95,17 +141,19 @@ fn median(iterations: usize, step: &mut Step) -> f64 {
     times[times.len() / 2]
 }
 
-fn case(name: &str, backend: &str, device: &Device) -> Step {
+fn case(name: &str, settings: &Settings, device: &Device) -> Step {
     let tracked = device.clone().autodiff();
+    let Settings { backend, batch, .. } = settings;
+    let batch = *batch;
     match name {
-        "linear-forward" => forward(linear(device), device),
+        "linear-forward" => forward(linear(device), batch, device),
         "linear-gradients" => gradients(backend, [PATCH, PATCH, 0], DIM),
-        "linear-sum-backward" => sum_backward(linear(&tracked), &tracked),
-        "overlap-forward" => forward(overlap(device), device),
+        "linear-sum-backward" => sum_backward(linear(&tracked), batch, &tracked),
+        "overlap-forward" => forward(overlap(device), batch, device),
         "overlap-gradients" => gradients(backend, [7, 4, 3], OVERLAP_DIM),
-        "overlap-sum-backward" => sum_backward(overlap(&tracked), &tracked),
-        "visible-forward" => visible(device),
-        "bytes-forward" => bytes(device),
+        "overlap-sum-backward" => sum_backward(overlap(&tracked), batch, &tracked),
+        "visible-forward" => visible(batch, device),
+        "bytes-forward" => bytes(batch, device),
         "train-28-4-64x4" => train(&tracked, [1, 28, 4], [64, 4, 4], 128),
         "train-32-4-192x6" => train(&tracked, [3, 32, 4], [192, 6, 3], 64),
         "train-quadtree" => {
@@ -113,6 +161,8 @@ fn case(name: &str, backend: &str, device: &Device) -> Step {
             train_over(embed, &tracked, [3, 64], [4, 4], 16)
         }
         "train-vit-ti-16" => train(&tracked, [3, 224, 16], [192, 12, 3], 8),
+        "train-vit-s-16" => train(&tracked, [3, 224, 16], [384, 12, 6], batch),
+        "infer-vit-s-16" => infer(device, batch),
         other => panic!("unknown case {other}"),
     }
 }
@@ -133,8 +183,8 @@ fn pictures(batch: usize, channels: usize, side: usize, device: &Device) -> Vec<
         .collect()
 }
 
-fn forward(embed: impl PatchEmbed + 'static, device: &Device) -> Step {
-    let images = pictures(BATCH, 3, SIDE, device);
+fn forward(embed: impl PatchEmbed + 'static, batch: usize, device: &Device) -> Step {
+    let images = pictures(batch, 3, SIDE, device);
     let device = device.clone();
     let mut turn = 0;
     Box::new(move || {
@@ -191,7 +241,7 @@ where
             Cells::All,
             grid,
         );
-        black_box(projected.tokens);
+        black_box(projected.output);
         black_box(B::parameter_grads(
             grad.clone(),
             images(),
@@ -205,8 +255,8 @@ where
 }
 
 /// Through the tape. The loss is the sum of the tokens, the cheapest that both sides have.
-fn sum_backward(embed: impl PatchEmbed + 'static, device: &Device) -> Step {
-    let images = pictures(BATCH, 3, SIDE, device);
+fn sum_backward(embed: impl PatchEmbed + 'static, batch: usize, device: &Device) -> Step {
+    let images = pictures(batch, 3, SIDE, device);
     let device = device.clone();
     let mut turn = 0;
     Box::new(move || {
@@ -219,13 +269,13 @@ fn sum_backward(embed: impl PatchEmbed + 'static, device: &Device) -> Step {
 }
 
 /// A quarter of the patches, as MAE's encoder sees them.
-fn visible(device: &Device) -> Step {
+fn visible(batch: usize, device: &Device) -> Step {
     let embed = linear(device);
-    let images = pictures(BATCH, 3, SIDE, device);
-    let cells: Vec<i32> = (0..BATCH as i32)
+    let images = pictures(batch, 3, SIDE, device);
+    let cells: Vec<i32> = (0..batch as i32)
         .flat_map(|image| (0..49).map(move |cell| (cell * 4 + image) % 196))
         .collect();
-    let cells = Tensor::<2, Int>::from_data(TensorData::new(cells, [BATCH, 49]), device);
+    let cells = Tensor::<2, Int>::from_data(TensorData::new(cells, [batch, 49]), device);
     let device = device.clone();
     let mut turn = 0;
     Box::new(move || {
@@ -236,15 +286,15 @@ fn visible(device: &Device) -> Step {
 }
 
 /// Photographs as a decoder gives them, the normalisation folded into the weights.
-fn bytes(device: &Device) -> Step {
+fn bytes(batch: usize, device: &Device) -> Step {
     let embed = LinearPatchEmbedConfig::new([PATCH, PATCH], 3, DIM)
         .init(device)
         .fold_normalization(&Normalization::imagenet().for_bytes())
         .expect("three channels");
     let photos: Vec<Tensor<4, Int>> = (0..INPUTS)
         .map(|input| {
-            let bytes = (0..BATCH * SIDE * SIDE * 3).map(|i| ((i + input) * 7919 % 251) as u8);
-            byte_tensor(bytes.collect(), [BATCH, SIDE, SIDE, 3], device)
+            let bytes = (0..batch * SIDE * SIDE * 3).map(|i| ((i + input) * 7919 % 251) as u8);
+            byte_tensor(bytes.collect(), [batch, SIDE, SIDE, 3], device)
         })
         .collect();
     let device = device.clone();
@@ -262,6 +312,32 @@ fn train(device: &Device, picture: [usize; 3], shape: [usize; 3], batch: usize) 
     let [dim, depth, heads] = shape;
     let embed = LinearPatchEmbedConfig::new([patch, patch], channels, dim).init(device);
     train_over(embed, device, [channels, side], [depth, heads], batch)
+}
+
+/// The class scores of a ViT-S/16.
+fn infer(device: &Device, batch: usize) -> Step {
+    let embed = LinearPatchEmbedConfig::new([PATCH, PATCH], 3, 384).init(device);
+    let vit = classifier(embed, device, SIDE, [12, 6]);
+    let images = pictures(batch, 3, SIDE, device);
+    let device = device.clone();
+    let mut turn = 0;
+    Box::new(move || {
+        turn = (turn + 1) % INPUTS;
+        black_box(vit.forward(images[turn].clone()));
+        device.sync().expect("the device finishes");
+    })
+}
+
+fn classifier<E: PatchEmbed + 'static>(
+    embed: E,
+    device: &Device,
+    side: usize,
+    [depth, heads]: [usize; 2],
+) -> Vit<E> {
+    VitConfig::new([side, side], EncoderConfig::new(depth, heads))
+        .with_prefix(PrefixConfig::none())
+        .with_head(HeadConfig::classes(10).with_pooling(Pooling::Mean))
+        .init(embed, device)
 }
 
 /// Patches of several sizes, of which each image has its own number: a ragged batch.
@@ -283,14 +359,8 @@ fn train_over(
     [depth, heads]: [usize; 2],
     batch: usize,
 ) -> Step {
-    let mut vit = Some(
-        VitConfig::new([side, side], EncoderConfig::new(depth, heads))
-            .with_prefix(PrefixConfig::none())
-            .with_head(HeadConfig::classes(10).with_pooling(Pooling::Mean))
-            .init(embed, device)
-            .train(),
-    );
-    let mut optimizer = AdamWConfig::new().with_weight_decay(0.05).init();
+    let mut vit = Some(classifier(embed, device, side, [depth, heads]).train());
+    let mut optimizer = FusedAdamWConfig::new().with_weight_decay(0.05).init();
     let images = pictures(batch, channels, side, device);
     let labels: Vec<i32> = (0..batch as i32).map(|index| index % 10).collect();
     let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [batch]), device);

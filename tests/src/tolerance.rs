@@ -13,6 +13,9 @@ pub const CANCELLED: f64 = 1e-2;
 /// Values of `f16`, whose rounding is 5·10⁻⁴, through a few layers.
 pub const F16: f64 = 1e-2;
 
+/// Values of `bf16`, whose rounding is 4·10⁻³, through as many layers.
+pub const BF16: f64 = 8e-2;
+
 /// Central differences in `f64`: truncation of order step², rounding of order 10⁻¹⁶/step.
 pub const FINITE_DIFFERENCE: f64 = 1e-6;
 
@@ -28,6 +31,7 @@ pub fn of(dtype: DType) -> f64 {
     match dtype {
         DType::F32 => F32,
         DType::F16 => F16,
+        DType::BF16 => BF16,
         other => panic!("no tolerance for {other:?}"),
     }
 }

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use burn::tensor::DType;
 use burn_patch_tests::{
-    Outcome, Subject, backends, largest_difference, largest_difference_over, largest_magnitude,
-    subjects, tolerance,
+    BackendDevice, Outcome, Subject, backends, largest_difference, largest_difference_over,
+    largest_magnitude, subjects, tolerance,
 };
 
 /// Subject, backend, and why it is left out.
@@ -120,24 +120,35 @@ fn backends_agree_on_values_and_gradients() {
 
 #[test]
 fn half_precision_is_close_where_the_backend_has_it() {
+    let mut failures = Vec::new();
     for backend in backends() {
-        if !backend.device.supports_dtype(DType::F16) {
-            let _ = writeln!(std::io::stderr(), "skipped: {} has no f16", backend.name);
-            continue;
-        }
-        for subject in subjects() {
-            let half = subject.forward(&backend.device, DType::F16);
-            let single = subject.forward(&backend.device, DType::F32);
-            for (half, single) in half.values.iter().zip(&single.values) {
-                let apart = largest_difference(half, single).0;
-                let name = &subject.name;
-                assert!(
-                    apart <= tolerance::F16,
-                    "{name} on {}: {apart:.1e}",
-                    backend.name
-                );
-                assert_eq!(half.dtype(), DType::F16, "{name} on {}", backend.name);
+        for dtype in [DType::F16, DType::BF16] {
+            if !backend.device.supports_dtype(dtype) {
+                let name = backend.name;
+                let _ = writeln!(std::io::stderr(), "skipped: {name} has no {dtype:?}");
+                continue;
+            }
+            for subject in subjects() {
+                let apart = rounding(&subject, &backend, dtype);
+                if apart > tolerance::of(dtype) {
+                    let (name, on) = (&subject.name, backend.name);
+                    failures.push(format!("{name} on {on}: {apart:.1e} in {dtype:?}"));
+                }
             }
         }
     }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The largest relative difference of a type's values and those of `f32`.
+fn rounding(subject: &Subject, backend: &BackendDevice, dtype: DType) -> f64 {
+    let half = subject.forward(&backend.device, dtype);
+    let single = subject.forward(&backend.device, DType::F32);
+    let pairs = half.values.iter().zip(&single.values);
+    pairs
+        .map(|(half, single)| {
+            assert_eq!(half.dtype(), dtype, "{} on {}", subject.name, backend.name);
+            largest_difference(half, single).0
+        })
+        .fold(0.0, f64::max)
 }

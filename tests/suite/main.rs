@@ -6,5 +6,6 @@ mod conformance;
 mod gradients;
 mod identities;
 mod layers;
+mod optimizer;
 mod packs;
 mod parity;

@@ -241,4 +241,14 @@ pub enum Error {
         /// The backends that are there.
         compiled: String,
     },
+    /// A backend cannot compute as exactly, or as inexactly, as it was asked to.
+    #[error("backend '{name}' cannot compute in {asked}: {why}")]
+    Precision {
+        /// The backend.
+        name: String,
+        /// What was asked for.
+        asked: &'static str,
+        /// What is in the way.
+        why: String,
+    },
 }

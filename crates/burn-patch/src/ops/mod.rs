@@ -12,12 +12,14 @@
 
 pub mod backends;
 pub mod layer;
+pub mod optim;
 pub mod patch;
 
 mod at_least_single;
 mod dims;
 mod gather_rows;
 pub(crate) mod pick;
+mod recorded;
 
 pub use at_least_single::at_least_single;
 pub use gather_rows::gather_rows;
@@ -26,8 +28,12 @@ pub use layer::{
     QkvPrimitive, Reach, ReachPrimitive, Span, Spans, TrackedBiases, attention, gelu, layer_norm,
     linear,
 };
+pub use optim::{AdamWOps, AdamWSettings, AdamWState, AdamWStep};
+#[cfg(feature = "optim")]
+pub use optim::{FusedAdamW, FusedAdamWConfig};
 pub use patch::{
-    Bias, Cells, Fill, Images, ParameterGrads, PatchGrads, PatchOps, PixelOrder, Pixels, Projected,
+    Bias, Cells, Fill, Images, ParameterGrads, PatchGrads, PatchOps, PixelOrder, Pixels,
     byte_tensor, fold_windows, overlap_add, patch_windows, project_cells, project_patches,
     project_pixels,
 };
+pub use recorded::Recorded;

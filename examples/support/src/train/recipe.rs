@@ -5,8 +5,8 @@ use burn::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::lr_scheduler::sequential::SequentialLrSchedulerConfig;
-use burn::optim::AdamWConfig;
 use burn::train::{Learner, LearnerModel};
+use burn_patch::ops::FusedAdamWConfig;
 
 use crate::error::Error;
 
@@ -20,7 +20,7 @@ const WEIGHT_DECAY: f32 = 0.05;
 ///
 /// [`Error::Training`] if there is no such schedule.
 pub fn learner<M: LearnerModel>(model: M, rate: f64, steps: usize) -> Result<Learner<M>, Error> {
-    let optimizer = AdamWConfig::new()
+    let optimizer = FusedAdamWConfig::new()
         .with_weight_decay(WEIGHT_DECAY)
         .with_epsilon(1e-8)
         .init();

@@ -2,6 +2,9 @@
 
 use burn::tensor::Device;
 
+use super::precision::Precision;
+#[cfg(feature = "tch")]
+use super::tch;
 use crate::Error;
 
 /// A backend's name and the cargo feature that compiles it in.
@@ -62,11 +65,13 @@ pub fn compiled() -> impl Iterator<Item = &'static BackendInfo> {
     BACKENDS.iter().filter(|backend| backend.compiled)
 }
 
-/// The default device of the backend called `name`.
+/// The default device of the backend called `name`. Numbers of 32 bits are multiplied as such
+/// ([`Precision::Single`]).
 ///
 /// # Errors
 ///
-/// [`Error::UnknownBackend`] and [`Error::BackendNotCompiled`], which names the feature to add.
+/// [`Error::UnknownBackend`], [`Error::BackendNotCompiled`], which names the feature to add, and those of
+/// [`device_with`].
 ///
 /// ```
 /// use burn_patch::ops::backends::device;
@@ -76,6 +81,31 @@ pub fn compiled() -> impl Iterator<Item = &'static BackendInfo> {
 /// assert!(error.to_string().contains("expected one of flex, ndarray, wgpu, tch, tch-cuda, cuda"));
 /// ```
 pub fn device(name: &str) -> Result<Device, Error> {
+    device_with(name, Precision::Single)
+}
+
+/// The default device of the backend called `name`, with products as precise as asked for.
+///
+/// # Errors
+///
+/// Those of [`device`], and [`Error::Precision`] where a backend has no such products, and on `tch-cuda` where another
+/// precision was chosen before in this process or `NVIDIA_TF32_OVERRIDE` contradicts it.
+///
+/// ```
+/// use burn_patch::ops::backends::{Precision, device_with};
+///
+/// assert!(device_with("flex", Precision::Single).is_ok());
+/// let error = device_with("flex", Precision::Tf32).unwrap_err();
+/// assert_eq!(error.to_string(), "backend 'flex' cannot compute in TF32: only tch-cuda has it");
+/// ```
+pub fn device_with(name: &str, precision: Precision) -> Result<Device, Error> {
+    if precision == Precision::Tf32 && name != "tch-cuda" && is_compiled(name) {
+        return Err(Error::Precision {
+            name: name.to_string(),
+            asked: precision.name(),
+            why: "only tch-cuda has it".to_string(),
+        });
+    }
     match name {
         #[cfg(feature = "flex")]
         "flex" => Ok(Device::flex()),
@@ -86,11 +116,18 @@ pub fn device(name: &str) -> Result<Device, Error> {
         #[cfg(feature = "tch")]
         "tch" => Ok(Device::libtorch()),
         #[cfg(feature = "tch")]
-        "tch-cuda" => Ok(Device::libtorch_cuda(0)),
+        "tch-cuda" => {
+            tch::precision::choose(precision)?;
+            Ok(Device::libtorch_cuda(0))
+        }
         #[cfg(feature = "cuda")]
         "cuda" => Ok(Device::cuda(0)),
         _ => Err(unavailable(name)),
     }
+}
+
+fn is_compiled(name: &str) -> bool {
+    compiled().any(|backend| backend.name == name)
 }
 
 fn unavailable(name: &str) -> Error {

@@ -6,8 +6,11 @@ use burn::tensor::{Element, TensorData};
 use bytemuck::Pod;
 
 use super::cpu::{Host, cpu_backend};
+use crate::ops::AdamWOps;
 
 cpu_backend!(Flex);
+
+impl AdamWOps for Flex {}
 
 impl<T: Element + Pod> Host<T> for Flex {
     fn values(tensor: &FlexTensor) -> Option<&[T]> {

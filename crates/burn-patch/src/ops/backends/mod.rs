@@ -1,6 +1,7 @@
 //! The only folder that names a backend: one file per implementation, and devices by name.
 
 mod device;
+mod precision;
 
 #[cfg(feature = "autodiff")]
 mod autodiff;
@@ -17,4 +18,5 @@ mod ndarray;
 #[cfg(feature = "tch")]
 mod tch;
 
-pub use device::{BACKENDS, BackendInfo, compiled, device};
+pub use device::{BACKENDS, BackendInfo, compiled, device, device_with};
+pub use precision::Precision;

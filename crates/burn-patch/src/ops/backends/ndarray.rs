@@ -5,8 +5,11 @@ use burn::backend::{NdArray, TensorMetadata};
 use burn::tensor::TensorData;
 
 use super::cpu::{Host, cpu_backend};
+use crate::ops::AdamWOps;
 
 cpu_backend!(NdArray);
+
+impl AdamWOps for NdArray {}
 
 macro_rules! host {
     ($type:ty, $variant:ident) => {

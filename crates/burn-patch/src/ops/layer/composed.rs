@@ -2,9 +2,9 @@
 
 use core::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
-use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::Shape;
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::{DType, FloatDType, Shape};
 
 use crate::ops::dims::dims;
 use crate::ops::{Bias, NormGrads, ParameterGrads};
@@ -45,13 +45,23 @@ pub(crate) fn linear_parameter_grads<B: Backend>(
     }
 }
 
+/// Half precision is computed in single.
 pub(crate) fn layer_norm<B: Backend>(
     x: FloatTensor<B>,
     gamma: FloatTensor<B>,
     beta: FloatTensor<B>,
     epsilon: f64,
 ) -> FloatTensor<B> {
+    let dtype = x.dtype();
+    if is_half(dtype) {
+        let [x, gamma, beta] = [x, gamma, beta].map(|half| B::float_cast(half, FloatDType::F32));
+        return B::float_cast(layer_norm::<B>(x, gamma, beta, epsilon), dtype.into());
+    }
     B::layer_norm(x, gamma, Some(beta), epsilon)
+}
+
+fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16)
 }
 
 /// With `x̂ = (x − μ)/σ` and `g = ∂·γ`: `∂x = (g − mean(g) − x̂·mean(g∘x̂))/σ`, `∂γ = Σ ∂∘x̂`, `∂β = Σ ∂`.
@@ -61,6 +71,13 @@ pub(crate) fn layer_norm_grads<B: Backend>(
     grad: FloatTensor<B>,
     epsilon: f64,
 ) -> NormGrads<B> {
+    let dtype = x.dtype();
+    if is_half(dtype) {
+        let [x, gamma, grad] = [x, gamma, grad].map(|half| B::float_cast(half, FloatDType::F32));
+        let NormGrads { x, gamma, beta } = layer_norm_grads::<B>(x, gamma, grad, epsilon);
+        let [x, gamma, beta] = [x, gamma, beta].map(|grad| B::float_cast(grad, dtype.into()));
+        return NormGrads { x, gamma, beta };
+    }
     let [_, dim] = dims(&x);
     let centred = B::float_sub(x.clone(), B::float_mean_dim(x, 1));
     let variance = B::float_mean_dim(B::float_mul(centred.clone(), centred.clone()), 1);

@@ -1,14 +1,14 @@
 //! Layer normalisation as one operation.
 
 use burn::backend::Dispatch;
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::Tensor;
 
 use crate::ops::LayerOps;
 
 /// Layer normalisation over the last axis, with `1/dim` in the variance and `epsilon` under the root.
 ///
-/// Ba et al., [Layer Normalization](https://arxiv.org/abs/1607.06450), eq. 4. `f16` is computed in
-/// `f32`, as Burn's module does.
+/// Ba et al., [Layer Normalization](https://arxiv.org/abs/1607.06450), eq. 4. `f16` and `bf16` are computed in
+/// `f32`.
 ///
 /// # Shapes
 ///
@@ -24,10 +24,6 @@ pub fn layer_norm<const D: usize>(
     beta: Tensor<1>,
     epsilon: f64,
 ) -> Tensor<D> {
-    if x.dtype() == DType::F16 {
-        let [gamma, beta] = [gamma, beta].map(|value| value.cast(FloatDType::F32));
-        return layer_norm(x.cast(FloatDType::F32), gamma, beta, epsilon).cast(FloatDType::F16);
-    }
     let shape = x.dims();
     let dim = shape[D - 1];
     assert_eq!(gamma.dims(), [dim], "gamma");
@@ -45,7 +41,7 @@ pub fn layer_norm<const D: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, TensorData};
+    use burn::tensor::{DType, Device, TensorData};
 
     const ROWS: [[f64; 3]; 3] = [[0.5, -1.0, 2.0], [1.0, 0.25, -0.5], [-2.0, 1.5, 0.0]];
     const EPSILON: f64 = 1e-6;

@@ -3,6 +3,7 @@
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
 
+use crate::ops::Recorded;
 use crate::ops::layer::attention::{self, AttentionGrads, AttentionInputs, TrackedBiases};
 use crate::ops::layer::composed;
 use crate::ops::patch::{Bias, ParameterGrads};
@@ -61,8 +62,9 @@ pub struct NormGrads<B: Backend> {
     pub beta: FloatTensor<B>,
 }
 
-/// The backward half of [`LayerOps`], which its autodiff implementation calls on the backend below.
-pub trait LayerGrads: Backend {
+/// The backward half of [`LayerOps`], which its autodiff implementation calls on the backend below. A backend that
+/// records gradients itself can keep what it needs for them between the two passes.
+pub trait LayerGrads: LayerOps {
     /// `∂·(Φ(x) + x·φ(x))`, `φ` the standard normal density.
     fn gelu_grad(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         composed::gelu_grad::<Self>(x, grad)
@@ -81,19 +83,38 @@ pub trait LayerGrads: Backend {
         composed::linear_parameter_grads::<Self>(x, grad)
     }
 
-    /// Of attention's query, key and value, and of the biases that are tracked.
+    /// [`LayerOps::attention_forward`] where gradients will be asked for.
+    fn attention_tracked(inputs: AttentionInputs<Self>) -> Recorded<Self> {
+        Recorded::without_tape(Self::attention_forward(inputs))
+    }
+
+    /// Of attention's query, key and value, and of the biases that are tracked, from what
+    /// [`attention_tracked`](Self::attention_tracked) kept or from the inputs.
     fn attention_grads(
         inputs: AttentionInputs<Self>,
+        _kept: Vec<FloatTensor<Self>>,
         grad: FloatTensor<Self>,
         tracked: TrackedBiases,
     ) -> AttentionGrads<Self> {
         attention::composed::attention_grads::<Self>(inputs, grad, tracked)
     }
 
-    /// Of the layer normalisation's input, scale and shift.
+    /// [`LayerOps::layer_norm_forward`] where gradients will be asked for.
+    fn layer_norm_tracked(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> Recorded<Self> {
+        Recorded::without_tape(Self::layer_norm_forward(x, gamma, beta, epsilon))
+    }
+
+    /// Of the layer normalisation's input, scale and shift, from what
+    /// [`layer_norm_tracked`](Self::layer_norm_tracked) kept or from the input.
     fn layer_norm_grads(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
+        _kept: Vec<FloatTensor<Self>>,
         grad: FloatTensor<Self>,
         epsilon: f64,
     ) -> NormGrads<Self> {

@@ -146,6 +146,23 @@ pub(crate) fn floats<B: Backend>(images: Pixels<B>, dtype: DType) -> FloatTensor
     }
 }
 
+/// The bytes of integers, the lowest first, as integers of the same type.
+pub(crate) fn unpack_bytes<B: Backend>(packed: IntTensor<B>, shape: [usize; 4]) -> IntTensor<B> {
+    let (words, width) = (packed.shape().num_elements(), packed.dtype().size());
+    let byte = |place: usize| {
+        let shifted = B::bitwise_right_shift_scalar(packed.clone(), (8 * place as i64).into());
+        let byte = B::bitwise_and_scalar(shifted, 255.into());
+        B::int_reshape(byte, Shape::new([words, 1]))
+    };
+    let bytes = B::int_cat((0..width).map(byte).collect(), 1);
+    let bytes = B::int_reshape(bytes, Shape::new([words * width]));
+    let count = shape.iter().product::<usize>();
+    B::int_reshape(
+        B::int_slice(bytes, &[Slice::from(0..count)]),
+        Shape::new(shape),
+    )
+}
+
 /// The windows at `cells`, `[batch, kept, values]`.
 fn picked_windows<B: PatchOps>(
     images: FloatTensor<B>,

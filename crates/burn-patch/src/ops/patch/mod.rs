@@ -39,6 +39,6 @@ mod project_patches;
 pub use byte_tensor::byte_tensor;
 pub use images::{Images, PixelOrder};
 pub use overlap_add::overlap_add;
-pub use patch_ops::{Bias, Cells, Fill, ParameterGrads, PatchGrads, PatchOps, Pixels, Projected};
+pub use patch_ops::{Bias, Cells, Fill, ParameterGrads, PatchGrads, PatchOps, Pixels};
 pub use patch_windows::{fold_windows, patch_windows};
 pub use project_patches::{project_cells, project_patches, project_pixels};

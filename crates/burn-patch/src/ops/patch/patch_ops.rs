@@ -4,6 +4,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, ExtensionType, TensorMetadata, backend_extension};
 
 use crate::grid::PatchGrid;
+use crate::ops::Recorded;
 use crate::ops::patch::composed;
 
 /// An optional bias, in the form that crosses Burn's dispatch boundary.
@@ -93,6 +94,12 @@ pub trait PatchOps: Backend {
         composed::fold_windows::<Self>(windows, &grid)
     }
 
+    /// Bytes of a picture, several in an integer, the first in its lowest bits; what is too much at the end is dropped.
+    #[fusion(default)]
+    fn unpack_bytes(packed: IntTensor<Self>, shape: [usize; 4]) -> IntTensor<Self> {
+        composed::unpack_bytes::<Self>(packed, shape)
+    }
+
     /// Projects windows: weight `[dim, channels, kh, kw]`, bias `[dim]`, result `[batch, tokens, dim]`,
     /// or `[batch, kept, dim]` for picked cells, in the weight's type.
     #[fusion(default)]
@@ -117,23 +124,6 @@ pub struct ParameterGrads<B: Backend> {
     pub bias: FloatTensor<B>,
 }
 
-/// Tokens, and what a backend that records gradients itself keeps for the backward pass.
-#[derive(Debug, Clone)]
-pub struct Projected<B: Backend> {
-    /// The tokens.
-    pub tokens: FloatTensor<B>,
-    /// What [`PatchGrads::parameter_grads`] gets back; nothing where a backend has no use for it.
-    pub kept: Vec<FloatTensor<B>>,
-}
-
-impl<B: Backend> Projected<B> {
-    /// Tokens of a backend that keeps nothing for them.
-    pub fn without_tape(tokens: FloatTensor<B>) -> Self {
-        let kept = Vec::new();
-        Self { tokens, kept }
-    }
-}
-
 /// Projection with gradients: what the autodiff implementation of [`PatchOps::project_patches`] calls on the
 /// backend below, so that a fast kernel need not record anything.
 pub trait PatchGrads: PatchOps {
@@ -145,9 +135,9 @@ pub trait PatchGrads: PatchOps {
         fill: Fill<Self>,
         cells: Cells<Self>,
         grid: PatchGrid,
-    ) -> Projected<Self> {
+    ) -> Recorded<Self> {
         let tokens = Self::project_patches(images, weight, bias, fill, cells, grid);
-        Projected::without_tape(tokens)
+        Recorded::without_tape(tokens)
     }
 
     /// Gradient with respect to the images.

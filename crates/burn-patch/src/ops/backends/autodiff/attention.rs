@@ -8,13 +8,13 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend};
 
 use crate::ops::{
-    AttentionGrads, AttentionInputs, Bias, LayerGrads, LayerOps, QkvPrimitive, ReachPrimitive,
+    AttentionGrads, AttentionInputs, Bias, LayerGrads, QkvPrimitive, ReachPrimitive, Recorded,
     TrackedBiases,
 };
 
 type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
 
-pub(super) fn attention<B: LayerOps + LayerGrads, C: CheckpointStrategy>(
+pub(super) fn attention<B: LayerGrads, C: CheckpointStrategy>(
     inputs: AttentionInputs<Autodiff<B, C>>,
 ) -> Tracked<B, C> {
     let (floats, rest) = take_apart(inputs);
@@ -27,23 +27,22 @@ pub(super) fn attention<B: LayerOps + LayerGrads, C: CheckpointStrategy>(
     }
 }
 
-fn record<B: LayerOps + LayerGrads, C: CheckpointStrategy, const N: usize>(
+fn record<B: LayerGrads, C: CheckpointStrategy, const N: usize>(
     floats: Vec<Tracked<B, C>>,
     rest: Rest<B>,
 ) -> Tracked<B, C> {
     let nodes: Vec<NodeGuard> = floats.iter().map(|float| float.node()).collect();
     let nodes: [NodeGuard; N] = nodes.try_into().expect("as many as were counted");
-    let forward = |floats: Vec<Tracked<B, C>>, rest: Rest<B>| {
-        let floats = floats.into_iter().map(|float| float.into_primitive());
-        B::attention_forward(rest.with(floats))
+    let inputs = |floats: Vec<Tracked<B, C>>, rest: Rest<B>| {
+        rest.with(floats.into_iter().map(|float| float.into_primitive()))
     };
     match Attention.prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(mut prep) => {
             let ids = floats.iter().map(|float| prep.checkpoint(float)).collect();
-            let state = (ids, rest.clone());
-            prep.finish(state, forward(floats, rest))
+            let Recorded { output, kept } = B::attention_tracked(inputs(floats, rest.clone()));
+            prep.finish((ids, kept, rest), output)
         }
-        OpsKind::UnTracked(prep) => prep.finish(forward(floats, rest)),
+        OpsKind::UnTracked(prep) => prep.finish(B::attention_forward(inputs(floats, rest))),
     }
 }
 
@@ -115,7 +114,7 @@ impl<B: Backend> Rest<B> {
 struct Attention;
 
 impl<B: LayerGrads, const N: usize> Backward<B, N> for Attention {
-    type State = (Vec<NodeId>, Rest<B>);
+    type State = (Vec<NodeId>, Vec<FloatTensor<B>>, Rest<B>);
 
     fn backward(
         self,
@@ -123,7 +122,7 @@ impl<B: LayerGrads, const N: usize> Backward<B, N> for Attention {
         grads: &mut Gradients,
         checkpointer: &mut Checkpointer,
     ) {
-        let (ids, rest) = ops.state;
+        let (ids, kept, rest) = ops.state;
         let grad = grads.consume::<B>(&ops.node);
         let is_tracked = |index: usize| ops.parents[index].is_some();
         let tracked = TrackedBiases {
@@ -138,7 +137,7 @@ impl<B: LayerGrads, const N: usize> Backward<B, N> for Attention {
             qkv,
             bias,
             key_bias,
-        } = B::attention_grads(rest.with(floats), grad, tracked);
+        } = B::attention_grads(rest.with(floats), kept, grad, tracked);
         let qkv = qkv.into_tensors().into_iter().map(Some);
         let biases = [has_bias.then_some(bias), has_key_bias.then_some(key_bias)];
         let found = qkv.chain(biases.into_iter().flatten());

@@ -1,17 +1,17 @@
 //! The transformer layers' backward passes on the tape.
 
+use burn::backend::Autodiff;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend};
 
 use super::attention::attention;
 use super::register;
-use crate::ops::{AttentionInputs, Bias, LayerGrads, LayerOps};
+use crate::ops::{AttentionInputs, Bias, LayerGrads, LayerOps, Recorded};
 
-impl<B: Backend + LayerOps + LayerGrads, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
+impl<B: LayerGrads, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
     fn gelu_forward(x: FloatTensor<Self>) -> FloatTensor<Self> {
         match Gelu.prepare::<C>([x.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
@@ -52,9 +52,10 @@ impl<B: Backend + LayerOps + LayerGrads, C: CheckpointStrategy> LayerOps for Aut
         let nodes = [x.node(), gamma.node(), beta.node()];
         match LayerNorm.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
-                let state = (prep.checkpoint(&x), prep.checkpoint(&gamma), epsilon);
+                let nodes = [&x, &gamma].map(|tensor| prep.checkpoint(tensor));
                 let [x, gamma, beta] = [x, gamma, beta].map(|tensor| tensor.into_primitive());
-                prep.finish(state, B::layer_norm_forward(x, gamma, beta, epsilon))
+                let Recorded { output, kept } = B::layer_norm_tracked(x, gamma, beta, epsilon);
+                prep.finish((nodes[0], nodes[1], kept, epsilon), output)
             }
             OpsKind::UnTracked(prep) => {
                 let [x, gamma, beta] = [x, gamma, beta].map(|tensor| tensor.into_primitive());
@@ -64,7 +65,7 @@ impl<B: Backend + LayerOps + LayerGrads, C: CheckpointStrategy> LayerOps for Aut
     }
 }
 
-fn linear<B: Backend + LayerOps + LayerGrads, C: CheckpointStrategy, const N: usize>(
+fn linear<B: LayerGrads, C: CheckpointStrategy, const N: usize>(
     nodes: [NodeGuard; N],
     x: FloatTensor<Autodiff<B, C>>,
     weight: FloatTensor<Autodiff<B, C>>,
@@ -86,7 +87,7 @@ fn linear<B: Backend + LayerOps + LayerGrads, C: CheckpointStrategy, const N: us
 #[derive(Debug)]
 struct Gelu;
 
-impl<B: Backend + LayerGrads> Backward<B, 1> for Gelu {
+impl<B: LayerGrads> Backward<B, 1> for Gelu {
     type State = NodeId;
 
     fn backward(self, ops: Ops<NodeId, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
@@ -99,7 +100,7 @@ impl<B: Backend + LayerGrads> Backward<B, 1> for Gelu {
 struct Linear;
 
 /// Parents: input, weight and, for `N = 3`, bias.
-impl<B: Backend + LayerGrads, const N: usize> Backward<B, N> for Linear {
+impl<B: LayerGrads, const N: usize> Backward<B, N> for Linear {
     type State = (NodeId, NodeId);
 
     fn backward(
@@ -125,8 +126,8 @@ impl<B: Backend + LayerGrads, const N: usize> Backward<B, N> for Linear {
 #[derive(Debug)]
 struct LayerNorm;
 
-impl<B: Backend + LayerGrads> Backward<B, 3> for LayerNorm {
-    type State = (NodeId, NodeId, f64);
+impl<B: LayerGrads> Backward<B, 3> for LayerNorm {
+    type State = (NodeId, NodeId, Vec<FloatTensor<B>>, f64);
 
     fn backward(
         self,
@@ -134,11 +135,11 @@ impl<B: Backend + LayerGrads> Backward<B, 3> for LayerNorm {
         grads: &mut Gradients,
         checkpointer: &mut Checkpointer,
     ) {
-        let (x, gamma, epsilon) = ops.state;
+        let (x, gamma, kept, epsilon) = ops.state;
         let grad = grads.consume::<B>(&ops.node);
         let x: FloatTensor<B> = checkpointer.retrieve_node_output(x);
         let gamma: FloatTensor<B> = checkpointer.retrieve_node_output(gamma);
-        let all = B::layer_norm_grads(x, gamma, grad, epsilon);
+        let all = B::layer_norm_grads(x, gamma, kept, grad, epsilon);
         for (node, grad) in ops.parents.iter().zip([all.x, all.gamma, all.beta]) {
             if let Some(node) = node {
                 grads.register::<B>(node.id, grad);

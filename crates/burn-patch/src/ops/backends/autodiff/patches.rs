@@ -5,12 +5,12 @@ use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Autodiff, Backend};
 
 use super::register;
 use crate::grid::PatchGrid;
-use crate::ops::{Bias, Cells, Fill, PatchGrads, PatchOps, Pixels, Projected};
+use crate::ops::{Bias, Cells, Fill, PatchGrads, PatchOps, Pixels, Recorded};
 
 impl<B: PatchGrads, C: CheckpointStrategy> PatchOps for Autodiff<B, C> {
     fn patch_windows(images: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {
@@ -35,6 +35,10 @@ impl<B: PatchGrads, C: CheckpointStrategy> PatchOps for Autodiff<B, C> {
             OpsKind::Tracked(prep) => prep.finish(grid, images),
             OpsKind::UnTracked(prep) => prep.finish(images),
         }
+    }
+
+    fn unpack_bytes(packed: IntTensor<Self>, shape: [usize; 4]) -> IntTensor<Self> {
+        B::unpack_bytes(packed, shape)
     }
 
     fn project_patches(
@@ -123,7 +127,7 @@ fn project<B: PatchGrads, C: CheckpointStrategy, const N: usize>(
             };
             let node = prep.checkpoint(&weight);
             let weight = weight.into_primitive();
-            let Projected { tokens, kept } =
+            let Recorded { output, kept } =
                 B::project_tracked(pixels(images), weight, bias, fill, cells, grid);
             let state = ProjectState {
                 images: saved,
@@ -131,7 +135,7 @@ fn project<B: PatchGrads, C: CheckpointStrategy, const N: usize>(
                 kept,
                 rest,
             };
-            prep.finish(state, tokens)
+            prep.finish(state, output)
         }
         OpsKind::UnTracked(prep) => {
             let weight = weight.into_primitive();

@@ -143,6 +143,7 @@ macro_rules! cpu_backend {
 
                 fn attention_grads(
                     inputs: AttentionInputs<Self>,
+                    _kept: Vec<FloatTensor<Self>>,
                     grad: FloatTensor<Self>,
                     tracked: TrackedBiases,
                 ) -> AttentionGrads<Self> {
@@ -156,6 +157,7 @@ macro_rules! cpu_backend {
                 fn layer_norm_grads(
                     x: FloatTensor<Self>,
                     gamma: FloatTensor<Self>,
+                    _kept: Vec<FloatTensor<Self>>,
                     grad: FloatTensor<Self>,
                     epsilon: f64,
                 ) -> NormGrads<Self> {

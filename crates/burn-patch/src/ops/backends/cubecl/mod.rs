@@ -13,7 +13,7 @@ use burn_cubecl::CubeBackend;
 
 use crate::grid::PatchGrid;
 use crate::ops::patch::composed;
-use crate::ops::{LayerGrads, LayerOps, PatchGrads, PatchOps};
+use crate::ops::{AdamWOps, LayerGrads, LayerOps, PatchGrads, PatchOps};
 
 impl PatchOps for CubeBackend {
     fn patch_windows(images: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {
@@ -36,3 +36,5 @@ impl PatchGrads for CubeBackend {}
 impl LayerOps for CubeBackend {}
 
 impl LayerGrads for CubeBackend {}
+
+impl AdamWOps for CubeBackend {}

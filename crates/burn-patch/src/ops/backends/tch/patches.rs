@@ -1,27 +1,23 @@
-//! LibTorch (deprecated upstream): its own convolution, product and gradients.
+//! Patch projection: LibTorch's own convolution, product and gradients.
 //!
 //! By measurement (`benches/record/peers` and `benches/record/tch-pytorch`) LibTorch's convolution is faster than a
 //! product of gathered windows, except for windows that tile the image and are wide or have one channel, and for the
 //! gradient of images with few channels. Filled or uneven padding and picked cells take the composed way.
 //!
-//! LibTorch gives the gradients of its convolution only to a convolution that it recorded itself. So weight and bias
-//! become leaves of a small record of its own, which is kept for the backward pass ([`PatchGrads::project_tracked`]);
-//! without it the gradients of a 7×7 stem took twice as long.
+//! LibTorch gives the gradients of its convolution only to a convolution that it recorded itself, so weight and bias
+//! are the leaves of a [tape]; without it the gradients of a 7×7 stem took twice as long.
 
 use burn::backend::libtorch::TchTensor;
-use burn::backend::ops::{
-    ActivationOps, ConvOptions, ConvTransposeOptions, FloatTensorOps, ModuleOps,
-};
-use burn::backend::tensor::FloatTensor;
+use burn::backend::ops::{ConvOptions, ConvTransposeOptions, FloatTensorOps, ModuleOps};
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{LibTorch, TensorMetadata};
-use burn::tensor::{DType, Shape};
+use burn::tensor::Shape;
+use tch::{Kind, Tensor};
 
+use super::tape;
 use crate::grid::PatchGrid;
 use crate::ops::patch::composed;
-use crate::ops::{
-    Bias, Cells, Fill, LayerGrads, LayerOps, ParameterGrads, PatchGrads, PatchOps, Pixels,
-    Projected,
-};
+use crate::ops::{Bias, Cells, Fill, ParameterGrads, PatchGrads, PatchOps, Pixels, Recorded};
 
 /// Where windows tile and are this wide, the product is about as fast as the convolution, and keeps no record.
 const WIDE: usize = 16;
@@ -30,6 +26,14 @@ const WIDE: usize = 16;
 const FEW_CHANNELS: usize = 8;
 
 impl PatchOps for LibTorch {
+    /// Real bytes, unlike any that Burn gives this backend: the same memory, read otherwise.
+    fn unpack_bytes(packed: IntTensor<Self>, shape: [usize; 4]) -> IntTensor<Self> {
+        let bytes = packed.tensor.view_dtype(Kind::Uint8);
+        let bytes = bytes.narrow(0, 0, shape.iter().product::<usize>() as i64);
+        let bytes = bytes.view(shape.map(|len| len as i64));
+        TchTensor::from_existing(bytes, packed.storage)
+    }
+
     fn project_patches(
         images: Pixels<Self>,
         weight: FloatTensor<Self>,
@@ -39,7 +43,7 @@ impl PatchOps for LibTorch {
         grid: PatchGrid,
     ) -> FloatTensor<Self> {
         match Way::of(&images, &fill, &cells, &grid) {
-            Way::Product => multiply(windows(images, weight.dtype(), &grid), weight, bias),
+            Way::Product => multiply(windows(images, &weight, &grid), weight, bias),
             Way::Convolution => convolve(images, weight, bias.into_option(), &grid),
             Way::Composed => {
                 composed::project_patches::<Self>(images, weight, bias, fill, cells, &grid)
@@ -57,34 +61,26 @@ impl PatchGrads for LibTorch {
         fill: Fill<Self>,
         cells: Cells<Self>,
         grid: PatchGrid,
-    ) -> Projected<Self> {
+    ) -> Recorded<Self> {
         match Way::of(&images, &fill, &cells, &grid) {
             Way::Product => {
-                let windows = windows(images, weight.dtype(), &grid);
-                return Projected {
-                    tokens: multiply(windows.clone(), weight, bias),
+                let windows = windows(images, &weight, &grid);
+                return Recorded {
+                    output: multiply(windows.clone(), weight, bias),
                     kept: vec![windows],
                 };
             }
             Way::Convolution => {}
             Way::Composed => {
-                return Projected::without_tape(composed::project_patches::<Self>(
+                return Recorded::without_tape(composed::project_patches::<Self>(
                     images, weight, bias, fill, cells, &grid,
                 ));
             }
         }
-        let leaf = |leaf: TchTensor| TchTensor::new(leaf.tensor.detach().set_requires_grad(true));
-        let weight = leaf(weight);
-        let bias = bias.into_option().map(leaf);
-        let tracked = convolve(images, weight.clone(), bias.clone(), &grid);
-        let tokens = TchTensor::new(tracked.tensor.detach());
-        if !tracked.tensor.requires_grad() {
-            return Projected::without_tape(tokens); // under tch::no_grad
-        }
-        Projected {
-            tokens,
-            kept: [tracked, weight].into_iter().chain(bias).collect(),
-        }
+        let weight = tape::leaf(weight);
+        let bias = bias.into_option().map(tape::leaf);
+        let tokens = convolve(images, weight.clone(), bias.clone(), &grid);
+        tape::record(tokens, [weight].into_iter().chain(bias))
     }
 
     fn images_grad(
@@ -127,11 +123,7 @@ impl PatchGrads for LibTorch {
             }
             [tokens, leaves @ ..] => (tokens, leaves),
         };
-        // A number whose gradient with respect to the tokens is `grad`; its own value means nothing. Both are read
-        // channel by channel, the order in which the tokens are stored.
-        let flat = |tensor: &TchTensor| tensor.tensor.transpose(1, 2).reshape(-1);
-        flat(tokens).dot(&flat(&grad)).backward();
-        let mut found = leaves.iter().map(|leaf| TchTensor::new(leaf.tensor.grad()));
+        let mut found = tape::gradients(tokens, &grad, leaves).into_iter();
         ParameterGrads {
             weight: found.next().expect("the weight is a leaf"),
             bias: found
@@ -176,8 +168,38 @@ fn is_convolution(cells: &Cells<LibTorch>, grid: &PatchGrid) -> bool {
     matches!(cells, Cells::All) && grid.window.pad_before == grid.window.pad_after
 }
 
-fn windows(images: Pixels<LibTorch>, dtype: DType, grid: &PatchGrid) -> TchTensor {
-    composed::patch_windows::<LibTorch>(composed::floats::<LibTorch>(images, dtype), grid)
+fn windows(images: Pixels<LibTorch>, weight: &TchTensor, grid: &PatchGrid) -> TchTensor {
+    let [_, _, height, width] = images.shape();
+    let [kh, kw] = grid.window.kernel;
+    let tiled = [height, width] == [grid.rows * kh, grid.cols * kw];
+    match images {
+        Pixels::BytesChannelsFirst(bytes) if tiled => convert(&bytes.tensor, weight, grid),
+        Pixels::BytesChannelsLast(bytes) if tiled => {
+            convert(&bytes.tensor.permute([0, 3, 1, 2]), weight, grid)
+        }
+        images => {
+            let images = composed::floats::<LibTorch>(images, weight.dtype());
+            composed::patch_windows::<LibTorch>(images, grid)
+        }
+    }
+}
+
+/// Windows that tile the bytes `[batch, channels, height, width]`, gathered and converted in one pass.
+fn convert(bytes: &Tensor, weight: &TchTensor, grid: &PatchGrid) -> TchTensor {
+    let (batch, channels, _, _) = bytes.size4().expect("four axes");
+    let [rows, kh, cols, kw] = [
+        grid.rows,
+        grid.window.kernel[0],
+        grid.cols,
+        grid.window.kernel[1],
+    ]
+    .map(|len| len as i64);
+    let split = bytes.reshape([batch, channels, rows, kh, cols, kw]);
+    let split = split.permute([0, 2, 4, 1, 3, 5]);
+    let options = (weight.tensor.kind(), weight.tensor.device());
+    let mut windows = Tensor::empty(split.size(), options);
+    windows.copy_(&split);
+    TchTensor::new(windows.view([batch, rows * cols, channels * kh * kw]))
 }
 
 /// The tokens of gathered windows.
@@ -201,21 +223,4 @@ fn convolve(
     let map = LibTorch::conv2d(images, weight, bias, options);
     let tokens = LibTorch::float_reshape(map, Shape::new([batch, dim, grid.tokens()]));
     LibTorch::float_swap_dims(tokens, 1, 2)
-}
-
-impl LayerOps for LibTorch {
-    fn linear_forward(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: Bias<Self>,
-    ) -> FloatTensor<Self> {
-        let bias = bias.into_option().map(|bias| bias.tensor);
-        TchTensor::new(x.tensor.linear(&weight.tensor.transpose(0, 1), bias))
-    }
-}
-
-impl LayerGrads for LibTorch {
-    fn gelu_grad(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::gelu_backward(x, grad)
-    }
 }
