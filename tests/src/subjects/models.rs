@@ -2,12 +2,14 @@
 
 use burn::tensor::Device;
 use burn_patch::Noise;
-use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
+use burn_patch::embed::{
+    LinearPatchEmbedConfig, OverlapPatchEmbedConfig, PatchEmbed, QuadtreePatchEmbedConfig,
+};
 use burn_patch::position::{AnyPositionConfig, SinCosPositionConfig};
-use burn_patch::reduce::AnyReduceConfig;
+use burn_patch::reduce::{AnyReduceConfig, RandomMaskConfig};
 use burn_vit::{
     EncoderConfig, HeadConfig, MaeConfig, Pooling, PrefixConfig, ReconstructedPatches, ReduceAt,
-    VitConfig,
+    Stage, VitConfig,
 };
 
 use super::{BATCH, CELLS, CHANNELS, DIM, SIZE, STRIDE, images};
@@ -15,7 +17,11 @@ use crate::det::det;
 use crate::subject::Subject;
 
 pub(super) fn subjects() -> Vec<Subject> {
-    vec![vit(), mae(), reducing_vit(), windows_mae()]
+    let rotary = ["rotary-axial", "rotary-mixed", "rotary-dinov3", "m-rope"].map(rotary_vit);
+    [vit(), mae(), reducing_vit(), windows_mae()]
+        .into_iter()
+        .chain(rotary)
+        .collect()
 }
 
 fn encoder() -> EncoderConfig {
@@ -92,5 +98,29 @@ fn windows_mae() -> Subject {
             output.loss.reshape([1, 1, 1]),
             painted.flatten(1, 2),
         ]
+    })
+}
+
+/// Rotary positions of patches of several sizes, behind a class token and registers, half of them masked between blocks.
+fn rotary_vit(name: &'static str) -> Subject {
+    let init = move |device: &Device| {
+        let embed = QuadtreePatchEmbedConfig::for_stride(STRIDE, CHANNELS, DIM).init(device);
+        let mask = AnyReduceConfig::RandomMask(RandomMaskConfig::new(0.5));
+        let encoder = EncoderConfig::new(2, 2)
+            .with_layer_scale(Some(0.5))
+            .with_position(AnyPositionConfig::by_name(name).expect("a name of the catalogue"))
+            .with_reducers(vec![ReduceAt {
+                reducer: mask,
+                stage: Stage::BeforeBlock(1),
+            }]);
+        VitConfig::new(SIZE, encoder)
+            .with_prefix(PrefixConfig::new().with_registers(2))
+            .init(embed, device)
+    };
+    Subject::new(format!("Vit, {name}"), init, |vit, device, dtype| {
+        let tokens = vit.patch_embed.tokens(SIZE).expect("a size that fits");
+        let noise = det(BATCH * tokens, 9);
+        let features = vit.forward_features(images(device, dtype), &noise);
+        vec![features.into_embeddings()]
     })
 }
