@@ -2,11 +2,13 @@
 
 use burn::tensor::{Device, Tensor};
 use burn_patch::Noise;
-use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
+use burn_patch::embed::{
+    LinearPatchEmbedConfig, OverlapPatchEmbedConfig, PatchEmbed, QuadtreePatchEmbedConfig,
+};
 use burn_patch::pack::Packer;
 use burn_patch::position::{AnyPositionConfig, BlockWindows, SinCosPositionConfig};
 use burn_patch::reduce::{
-    AnyReduceConfig, DynamicVitConfig, EVitConfig, MergeSchedule, ToMeConfig,
+    AnyReduceConfig, DynamicVitConfig, EVitConfig, MergeSchedule, RandomMaskConfig, ToMeConfig,
 };
 use burn_vit::{
     EncoderConfig, HeadConfig, MaeConfig, Pooling, PrefixConfig, ReconstructedPatches, ReduceAt,
@@ -18,7 +20,8 @@ use crate::det::{det, det_tensor};
 use crate::subject::Subject;
 
 pub(super) fn subjects() -> Vec<Subject> {
-    vec![
+    let rotary = ["rotary-axial", "rotary-mixed", "rotary-dinov3", "m-rope"].map(rotary_vit);
+    let others = [
         vit(),
         windowed_vit(),
         mae(),
@@ -27,7 +30,8 @@ pub(super) fn subjects() -> Vec<Subject> {
         pruning_vit(),
         windows_mae(),
         packing_vit(),
-    ]
+    ];
+    others.into_iter().chain(rotary).collect()
 }
 
 fn encoder() -> EncoderConfig {
@@ -184,5 +188,29 @@ fn windows_mae() -> Subject {
             output.loss.reshape([1, 1, 1]),
             painted.flatten(1, 2),
         ]
+    })
+}
+
+/// Rotary positions of patches of several sizes, behind a class token and registers, half of them masked between blocks.
+fn rotary_vit(name: &'static str) -> Subject {
+    let init = move |device: &Device| {
+        let embed = QuadtreePatchEmbedConfig::for_stride(STRIDE, CHANNELS, DIM).init(device);
+        let mask = AnyReduceConfig::RandomMask(RandomMaskConfig::new(0.5));
+        let encoder = EncoderConfig::new(2, 2)
+            .with_layer_scale(Some(0.5))
+            .with_position(AnyPositionConfig::by_name(name).expect("a name of the catalogue"))
+            .with_reducers(vec![ReduceAt {
+                reducer: mask,
+                stage: Stage::BeforeBlock(1),
+            }]);
+        VitConfig::new(SIZE, encoder)
+            .with_prefix(PrefixConfig::new().with_registers(2))
+            .init(embed, device)
+    };
+    Subject::new(format!("Vit, {name}"), init, |vit, device, dtype| {
+        let tokens = vit.patch_embed.tokens(SIZE).expect("a size that fits");
+        let noise = det(BATCH * tokens, 9);
+        let features = vit.forward_features(images(device, dtype), &noise);
+        vec![features.into_embeddings()]
     })
 }

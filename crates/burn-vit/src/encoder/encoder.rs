@@ -316,6 +316,7 @@ mod tests {
     use crate::reduce_at::ReduceAt;
     use burn::tensor::{Distribution, Tolerance};
     use burn_patch::embed::{LinearPatchEmbedConfig, PatchEmbed};
+    use burn_patch::position::{AnyPositionConfig, DinoV3RotaryPositionConfig};
     use burn_patch::reduce::{AnyReduceConfig, RandomMaskConfig};
 
     fn input() -> EncoderInput {
@@ -389,5 +390,63 @@ mod tests {
             .into_embeddings()
             .into_data()
             .assert_approx_eq(&want.into_data(), Tolerance::<f32>::rel_abs(1e-5, 1e-6));
+    }
+
+    #[test]
+    fn tokens_dropped_before_rotary_blocks_are_as_if_the_others_were_never_there() {
+        let device = Device::flex();
+        for name in ["rotary-axial", "rotary-mixed", "rotary-dinov3", "m-rope"] {
+            let position = AnyPositionConfig::by_name(name).unwrap();
+            let config = masks(&[Stage::BeforeBlock(0)]).with_position(position);
+            let input = EncoderInput { dim: 16, ..input() };
+            let mut encoder = config.try_init(&input, true, &device).unwrap();
+            let embed = LinearPatchEmbedConfig::new([4, 4], 1, 16).init(&device);
+            let tokens = embed.forward(Tensor::random(
+                [2, 1, 8, 16],
+                Distribution::Default,
+                &device,
+            ));
+            // The smallest four of each image are kept, in this order.
+            let noise = [
+                [0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.6, 0.4],
+                [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8],
+            ];
+            let noise = noise.concat();
+            let masked = encoder.forward(tokens.clone(), &[], &mut Noise::from(&noise));
+            (encoder.reducers, encoder.stages) = (Vec::new(), Vec::new());
+            let index = Tensor::from_ints([[1, 3, 5, 7], [0, 1, 2, 3]], &device);
+            let picked = encoder.forward(tokens.select(index), &[], &mut Noise::None);
+            masked
+                .tokens
+                .into_embeddings()
+                .into_data()
+                .assert_approx_eq(
+                    &picked.tokens.into_embeddings().into_data(),
+                    Tolerance::<f32>::rel_abs(1e-5, 1e-6),
+                );
+        }
+    }
+
+    #[test]
+    fn dinov3_draws_while_training_and_again_where_tokens_changed() {
+        let device = Device::flex().autodiff();
+        let position = DinoV3RotaryPositionConfig::new()
+            .with_jitter(Some(1.5))
+            .with_rescale(Some(2.0));
+        let config = masks(&[Stage::BeforeBlock(1)])
+            .with_position(AnyPositionConfig::DinoV3Rotary(position));
+        let encoder = config.try_init(&input(), true, &device).unwrap();
+        // Three values before the first block, one per token for the mask, three more behind it.
+        assert_eq!(encoder.noise(2, 8).unwrap(), 3 + 16 + 3);
+        let run = |encoder: &Encoder, noise: &[f32], device: &Device| {
+            let encoded = encoder.forward(tokens(device), &[], &mut Noise::Values(noise));
+            encoded.tokens.tokens()
+        };
+        let noise: Vec<f32> = (0..22).map(|i| (i * 7 % 22) as f32 / 22.0).collect();
+        assert_eq!(run(&encoder, &noise, &device), 4);
+
+        let still = encoder.valid();
+        assert_eq!(still.noise(2, 8).unwrap(), 16);
+        assert_eq!(run(&still, &noise[..16], &Device::flex()), 4);
     }
 }

@@ -3,7 +3,7 @@
 use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
 
-use crate::ops::optim::adamw_ops::{AdamWSettings, AdamWState, AdamWStep};
+use crate::ops::optim::adamw_step::{AdamWSettings, AdamWState, AdamWStep};
 
 pub(super) fn adamw_step<B: Backend>(step: AdamWStep<B>, settings: AdamWSettings) -> AdamWState<B> {
     let AdamWStep { state, grad } = step;

@@ -7,7 +7,8 @@ use burn::optim::{
 };
 use burn::tensor::{Device, Tensor};
 
-use crate::ops::optim::adamw_ops::{AdamWOps, AdamWSettings, AdamWState, AdamWStep};
+use crate::ops::optim::adamw_ops::AdamWOps;
+use crate::ops::optim::adamw_step::{AdamWSettings, AdamWState, AdamWStep};
 
 /// Settings of [`FusedAdamW`], by default those of Burn's `AdamWConfig`.
 #[derive(Config, Debug)]

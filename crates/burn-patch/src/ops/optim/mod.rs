@@ -5,10 +5,12 @@
 //! the default is composed like Burn's, which fusion turns into one kernel where there is a fusion.
 
 mod adamw_ops;
+mod adamw_step;
 mod composed;
 #[cfg(feature = "optim")]
 mod fused_adamw;
 
-pub use adamw_ops::{AdamWOps, AdamWSettings, AdamWState, AdamWStep};
+pub use adamw_ops::AdamWOps;
+pub use adamw_step::{AdamWSettings, AdamWState, AdamWStep};
 #[cfg(feature = "optim")]
 pub use fused_adamw::{FusedAdamW, FusedAdamWConfig};
