@@ -32,6 +32,7 @@ pub(crate) enum Shard {
     /// One of the set.
     Kept(PathBuf),
     /// One of ours, which goes with its last picture.
+    #[cfg(feature = "parquet")]
     Spooled(tempfile::TempPath),
 }
 
@@ -39,6 +40,7 @@ impl Shard {
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Kept(path) => path,
+            #[cfg(feature = "parquet")]
             Self::Spooled(path) => path,
         }
     }
