@@ -31,7 +31,7 @@ mod setters;
 mod vit;
 mod vit_config;
 
-pub use encoder::{Encoded, Encoder, EncoderConfig, EncoderInput, EncoderLayout};
+pub use encoder::{Encoded, Encoder, EncoderConfig, EncoderInput, EncoderLayout, Taps};
 pub use error::Error;
 pub use head::{AttentionPool, AttentionPoolConfig, Head, HeadConfig, Pooling};
 pub use hierarchical::{

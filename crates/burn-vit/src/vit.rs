@@ -11,7 +11,7 @@ use burn_patch::tokens::PlaceKind;
 use burn_patch::{Noise, Tokens};
 
 use crate::Error;
-use crate::encoder::{EPSILON, Encoded, Encoder, EncoderInput, EncoderLayout};
+use crate::encoder::{EPSILON, Encoded, Encoder, EncoderInput, EncoderLayout, Taps};
 use crate::head::{Head, HeadConfig, Pooling};
 use crate::prefix::Prefix;
 use crate::vit_config::VitConfig;
@@ -162,7 +162,24 @@ impl<E: PatchEmbed> Vit<E> {
         self.forward_taps(images, &[], noise).tokens
     }
 
-    /// Images to encoded tokens, with those after the blocks `taps`, from 0, before the final norm.
+    /// Images to encoded tokens, with what `taps` names of the blocks on the way: the blocks, from 0, whose tokens are
+    /// wanted, or [`Taps`] for normed tokens and attention weights.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use burn_patch::Noise;
+    /// use burn_patch::embed::LinearPatchEmbedConfig;
+    /// use burn_vit::{EncoderConfig, Taps, VitConfig};
+    ///
+    /// let device = Device::flex();
+    /// let embed = LinearPatchEmbedConfig::new([8, 8], 3, 32).init(&device);
+    /// let vit = VitConfig::new([32, 48], EncoderConfig::new(3, 4)).init(embed, &device);
+    /// let taps = Taps { blocks: vec![0, 2], normed: true, attention: vec![2] };
+    /// let encoded = vit.forward_taps(Tensor::zeros([1, 3, 32, 48], &device), taps, Noise::None);
+    /// assert_eq!(encoded.taps[0].to_feature_map()?.dims(), [1, 32, 4, 6]);
+    /// assert_eq!(encoded.attention[0].dims(), [1, 4, 25, 25]);
+    /// # Ok::<(), burn_patch::Error>(())
+    /// ```
     ///
     /// # Panics
     ///
@@ -171,7 +188,7 @@ impl<E: PatchEmbed> Vit<E> {
     pub fn forward_taps<'a>(
         &self,
         images: Tensor<4>,
-        taps: &[usize],
+        taps: impl Into<Taps>,
         noise: impl Into<Noise<'a>>,
     ) -> Encoded {
         let [_, _, height, width] = images.dims();

@@ -13,6 +13,7 @@ use crate::encoder::count::Count;
 use crate::encoder::drop_rate::drop_rate;
 use crate::encoder::encoder_layout::{EncoderInput, EncoderLayout};
 use crate::encoder::join::join;
+use crate::encoder::taps::Taps;
 use crate::encoder::way::Way;
 use crate::layers::{Block, Inner};
 use crate::reduce_at::Stage;
@@ -24,8 +25,10 @@ pub struct Encoded {
     pub tokens: Tokens,
     /// The way back to the tokens before all reducers; none where there were none, or where one leads back nowhere.
     pub restore: Option<Restore>,
-    /// The tokens after each block asked for, in the order of the blocks, before the encoder's norm.
+    /// The tokens after each block asked for, in the order of the blocks; [`Tokens::to_feature_map`] makes a map of them.
     pub taps: Vec<Tokens>,
+    /// The attention weights of each block asked for, `[batch, heads, queries, keys]`, prefix tokens included.
+    pub attention: Vec<Tensor<4>>,
     /// The [scores](Reduced::scores) of the reducers that gave some, in their order, `[batch, tokens]` each.
     pub scores: Vec<Tensor<2>>,
 }
@@ -156,14 +159,14 @@ impl Encoder {
         Ok(noise)
     }
 
-    /// Encodes. `taps` are the blocks, from 0, whose results are wanted too.
+    /// Encodes. `taps` are the blocks, from 0, whose results are wanted too, or [`Taps`].
     ///
     /// # Panics
     ///
     /// With the text of [`layout`](Self::layout)'s error, if `noise` has too few values, or if there is no block that
     /// `taps` names.
     #[track_caller]
-    pub fn forward(&self, tokens: Tokens, taps: &[usize], noise: &mut Noise<'_>) -> Encoded {
+    pub fn forward(&self, tokens: Tokens, taps: impl Into<Taps>, noise: &mut Noise<'_>) -> Encoded {
         self.forward_placed(self.position.add(tokens, 0), taps, noise)
     }
 
@@ -174,12 +177,15 @@ impl Encoder {
     ///
     /// As [`forward`](Self::forward).
     #[track_caller]
-    pub fn forward_placed(&self, tokens: Tokens, taps: &[usize], noise: &mut Noise<'_>) -> Encoded {
+    pub fn forward_placed(
+        &self,
+        tokens: Tokens,
+        taps: impl Into<Taps>,
+        noise: &mut Noise<'_>,
+    ) -> Encoded {
         let blocks = self.blocks.len();
-        assert!(
-            taps.iter().all(|tap| *tap < blocks),
-            "taps: expected some of {blocks} blocks, counted from 0, got {taps:?}"
-        );
+        let taps = taps.into();
+        taps.check(blocks);
         let mut run = Run {
             tokens: match &self.norm_pre {
                 Some(norm) => tokens.map(|embeddings| norm.forward(embeddings)),
@@ -189,7 +195,8 @@ impl Encoder {
             way: Way::Unchanged,
             scores: Vec::new(),
         };
-        let mut tapped = Vec::with_capacity(taps.len());
+        let mut tapped = Vec::with_capacity(taps.blocks.len());
+        let mut attention = Vec::with_capacity(taps.attention.len());
         for (index, block) in self.blocks.iter().enumerate() {
             if index > 0 {
                 run.tokens = self.position.add(run.tokens, index);
@@ -202,6 +209,9 @@ impl Encoder {
                 Some(attend) if !self.asks(index) => attend,
                 _ => self.attend(&run.tokens, index, noise),
             };
+            if taps.attention.contains(&index) {
+                attention.push(block.attention(&run.tokens, &attend));
+            }
             let reduce = self.at(Stage::AfterAttention(index)).next();
             let inner = reduce.map(|reduce| Inner {
                 reduce,
@@ -213,19 +223,29 @@ impl Encoder {
                 None => (run.tokens, run.attend) = (tokens, Some(attend)),
                 Some(reduced) => run.take(Reduced { tokens, ..reduced }),
             }
-            if taps.contains(&index) {
+            if taps.blocks.contains(&index) {
                 tapped.push(run.tokens.clone());
             }
         }
-        let tokens = match &self.norm {
-            Some(norm) => run.tokens.map(|embeddings| norm.forward(embeddings)),
-            None => run.tokens,
-        };
+        if taps.normed {
+            tapped = tapped
+                .into_iter()
+                .map(|tokens| self.normed(tokens))
+                .collect();
+        }
         Encoded {
-            tokens,
+            tokens: self.normed(run.tokens),
             restore: run.way.into_restore(),
             taps: tapped,
+            attention,
             scores: run.scores,
+        }
+    }
+
+    fn normed(&self, tokens: Tokens) -> Tokens {
+        match &self.norm {
+            Some(norm) => tokens.map(|embeddings| norm.forward(embeddings)),
+            None => tokens,
         }
     }
 
@@ -374,6 +394,30 @@ mod tests {
         let encoded = encoder.forward(tokens(&device), &[], &mut Noise::None);
         assert!(encoded.restore.is_none());
         assert_eq!(encoded.tokens.tokens(), 3);
+    }
+
+    #[test]
+    fn normed_taps_end_in_the_result_and_weights_of_attention_sum_to_one() {
+        let device = Device::flex();
+        let encoder = EncoderConfig::new(2, 2)
+            .try_init(&input(), true, &device)
+            .unwrap();
+        let taps = Taps {
+            blocks: vec![0, 1],
+            normed: true,
+            attention: vec![1],
+        };
+        let encoded = encoder.forward(tokens(&device), taps, &mut Noise::None);
+        let last = encoded.taps[1].embeddings().into_data();
+        last.assert_eq(&encoded.tokens.embeddings().into_data(), true);
+        assert_eq!(
+            encoded.taps[0].to_feature_map().unwrap().dims(),
+            [2, 8, 2, 4]
+        );
+        let sums = encoded.attention[0].clone().sum_dim(3);
+        let ones = sums.ones_like().into_data();
+        sums.into_data()
+            .assert_approx_eq(&ones, Tolerance::<f32>::rel_abs(1e-5, 1e-6));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod encoder;
 mod encoder_config;
 mod encoder_layout;
 mod join;
+mod taps;
 mod way;
 mod windows;
 
@@ -14,6 +15,7 @@ pub use encoder::{Encoded, Encoder};
 pub(crate) use encoder_config::EPSILON;
 pub use encoder_config::EncoderConfig;
 pub use encoder_layout::{EncoderInput, EncoderLayout};
+pub use taps::Taps;
 
 #[cfg(test)]
 mod tests;

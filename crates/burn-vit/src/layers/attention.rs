@@ -3,7 +3,6 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
-use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 use burn_patch::layers::{LayerNorm, LayerNormConfig, XAVIER, apply, linear};
 use burn_patch::ops::{AttentionOptions, Qkv, at_least_single, attention, linear as linear_op};
@@ -12,6 +11,7 @@ use burn_patch::tokens::{Attend, Reach, Rotation};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::layers::attention_weights::attention_weights;
 use crate::layers::policy_attention::policy_attention;
 
 /// Which of query, key and value have a bias.
@@ -187,22 +187,11 @@ impl Attention {
         sees: Sees,
         prefix: usize,
     ) -> (Tensor<3>, Seen) {
-        let qkv = self.normed(self.projected(tokens));
-        let bias = self.bias(&qkv, attend, &reach);
-        let keys = (sees == Sees::Keys).then(|| self.keys(&qkv, prefix));
-        let qkv = match &attend.rotation {
-            None => qkv,
-            Some(rotation) => self.rotated(qkv, rotation),
-        };
-        let options = AttentionOptions::new(self.heads)
-            .with_scale(self.logit_scale.is_some().then_some(1.0))
-            .with_bias(bias)
-            .with_key_bias(attend.key_bias.clone())
-            .with_reach(reach);
-        let seen = match (sees, keys) {
-            (Sees::Keys, Some(keys)) => Seen::Keys(keys),
-            (Sees::ClassScores, _) => Seen::ClassScores(self.class_scores(&qkv, &options, prefix)),
-            _ => Seen::Tokens,
+        let (plain, qkv, options) = self.prepared(tokens, attend, reach);
+        let seen = match sees {
+            Sees::Tokens => Seen::Tokens,
+            Sees::Keys => Seen::Keys(self.keys(&plain, prefix)),
+            Sees::ClassScores => Seen::ClassScores(self.class_scores(&qkv, &options, prefix)),
         };
         let context = match attend.policy.clone() {
             None => attention(Qkv::Fused(qkv), options),
@@ -212,6 +201,43 @@ impl Attention {
             }
         };
         (apply(&self.proj, context), seen)
+    }
+
+    /// How much each query takes of each key, `[batch, heads, tokens, tokens]`, in single precision at least: what
+    /// [`forward`](Self::forward) multiplies values with, but for a [policy](Attend::policy), which is left out. Each row
+    /// sums to 1, or is 0 where a query reaches nothing. Where [`Attend`] has windows, they are the batch.
+    ///
+    /// # Panics
+    ///
+    /// If a shape does not fit.
+    pub fn weights(&self, tokens: Tensor<3>, attend: &Attend, reach: Reach) -> Tensor<4> {
+        let (tokens, reach) = match &attend.windows {
+            None => (tokens, reach),
+            Some(windows) => (windows.split(tokens), windows.reach(reach)),
+        };
+        let (_, qkv, options) = self.prepared(tokens, attend, reach);
+        let count = qkv.dims()[1];
+        attention_weights(self.query_and_key(&qkv), &options, 0..count)
+    }
+
+    /// Query, key and value, then the same turned, and how they attend.
+    fn prepared(
+        &self,
+        tokens: Tensor<3>,
+        attend: &Attend,
+        reach: Reach,
+    ) -> (Tensor<3>, Tensor<3>, AttentionOptions) {
+        let plain = self.normed(self.projected(tokens));
+        let options = AttentionOptions::new(self.heads)
+            .with_scale(self.logit_scale.is_some().then_some(1.0))
+            .with_bias(self.bias(&plain, attend, &reach))
+            .with_key_bias(attend.key_bias.clone())
+            .with_reach(reach);
+        let turned = match &attend.rotation {
+            None => plain.clone(),
+            Some(rotation) => self.rotated(plain.clone(), rotation),
+        };
+        (plain, turned, options)
     }
 
     /// Query, key and value with their biases, `[batch, tokens, 3·dim]`.
@@ -299,27 +325,13 @@ impl Attention {
         prefix: usize,
     ) -> Tensor<2> {
         let [batch, count, _] = qkv.dims();
-        let precise = at_least_single(qkv.dtype());
-        let [query, keys] = [0, 1].map(|index| self.by_head(qkv, index).cast(precise));
-        let width = query.dims()[3];
-        let scores = query.slice_dim(2, 0..1).matmul(keys.transpose());
-        let mut scores = scores * options.scale.unwrap_or((width as f64).powf(-0.5));
-        if let Some(bias) = &options.bias {
-            scores = scores + bias.clone().slice_dim(2, 0..1).cast(precise);
-        }
-        if let Some(bias) = &options.key_bias {
-            let [images, _] = bias.dims();
-            scores = scores + bias.clone().cast(precise).reshape([images, 1, 1, count]);
-        }
-        if let Some(valid) = options.reach.valid() {
-            let hidden = valid.bool_not().reshape([batch, 1, 1, count]);
-            scores = scores.mask_fill(
-                hidden.expand([batch, self.heads, 1, count]),
-                f32::NEG_INFINITY,
-            );
-        }
-        let weights = softmax(scores, 3).mean_dim(1).reshape([batch, count]);
+        let weights = attention_weights(self.query_and_key(qkv), options, 0..1);
+        let weights = weights.mean_dim(1).reshape([batch, count]);
         weights.slice_dim(1, prefix..).cast(qkv.dtype())
+    }
+
+    fn query_and_key(&self, qkv: &Tensor<3>) -> [Tensor<4>; 2] {
+        [0, 1].map(|index| self.by_head(qkv, index))
     }
 }
 

@@ -150,6 +150,17 @@ impl Block {
         Ok(())
     }
 
+    /// How much each token takes of each in this block's attention, as [`Attention::weights`].
+    ///
+    /// # Panics
+    ///
+    /// If what [`Attend`] holds does not fit the tokens.
+    pub fn attention(&self, tokens: &Tokens, attend: &Attend) -> Tensor<4> {
+        let normal = self.norm1.forward(tokens.embeddings());
+        self.attn
+            .weights(normal, attend, tokens.reach_with_prefix())
+    }
+
     /// Runs the block, with a reducer in it if there is one; what that gave besides tokens comes second.
     ///
     /// # Panics

@@ -1,6 +1,7 @@
 //! Parts of the encoder, named as timm names them.
 
 mod attention;
+mod attention_weights;
 mod block;
 mod drop_path;
 mod layer_scale;

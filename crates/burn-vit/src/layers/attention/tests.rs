@@ -216,3 +216,35 @@ fn heads_that_do_not_divide_the_width_are_an_error() {
         .unwrap_err();
     assert_eq!(error, Error::Heads { dim: 64, heads: 5 });
 }
+
+#[test]
+fn weights_times_values_are_what_attention_gives() {
+    let device = Device::flex();
+    let attention = attn(&device);
+    let tokens = Tensor::<3>::random([2, 5, 8], Distribution::Default, &device);
+    let valid = [
+        [true, true, true, true, true],
+        [true, true, true, false, false],
+    ];
+    let numbers = Tensor::from_ints([[0, 0, 1, 1, -1], [0, 1, 1, 1, 1]], &device);
+    let segments = Reach::Segments {
+        queries: numbers.clone(),
+        keys: numbers,
+        spans: None,
+    };
+    let attend = Attend {
+        bias: Some(Tensor::random([1, 2, 5, 5], Distribution::Default, &device)),
+        key_bias: Some(Tensor::random([2, 5], Distribution::Default, &device)),
+        ..Attend::default()
+    };
+    let valid = Reach::Valid(Tensor::from_bool(valid, &device));
+    for reach in [Reach::All, valid, segments] {
+        let weights = attention.weights(tokens.clone(), &attend, reach.clone());
+        assert_eq!(weights.dims(), [2, 2, 5, 5]);
+        let values = attention.by_head(&apply(&attention.qkv, tokens.clone()), 2);
+        let context = weights.matmul(values).swap_dims(1, 2).reshape([2, 5, 8]);
+        let want = apply(&attention.proj, context).into_data();
+        let got = attention.forward(tokens.clone(), &attend, reach);
+        got.into_data().assert_approx_eq(&want, tolerance());
+    }
+}
