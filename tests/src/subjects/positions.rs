@@ -6,7 +6,10 @@ use burn::tensor::{DType, Device, Tensor};
 use burn_patch::embed::{LinearPatchEmbed, LinearPatchEmbedConfig, PatchEmbed};
 use burn_patch::layers::{apply, linear};
 use burn_patch::ops::{AttentionOptions, Qkv, attention};
-use burn_patch::position::{AnyPosition, AnyPositionConfig, POSITIONS, Position, Site};
+use burn_patch::position::{
+    AnyPosition, AnyPositionConfig, LearnedPositionConfig, POSITIONS, Position, Site,
+};
+use burn_patch::resample::Profile;
 use burn_patch::tokens::{PlaceKind, Places};
 use burn_patch::{Noise, Tokens};
 
@@ -21,9 +24,37 @@ const DEPTH: usize = 2;
 const HEADS: usize = 2;
 
 pub(super) fn subjects() -> Vec<Subject> {
-    let names = || POSITIONS.iter().map(|entry| entry.name);
-    let off = names().filter(|name| places_boxes(name)).map(off_grid);
-    names().map(on_grid).chain(off).collect()
+    let named = POSITIONS.iter().map(|entry| {
+        let config = AnyPositionConfig::by_name(entry.name).expect("a name of the catalogue");
+        (format!("position::{}", entry.name), config)
+    });
+    let resampled = PROFILES.iter().map(|&(name, profile)| {
+        let name = format!("position::learned, resampled as {name}");
+        (name, resampled(profile))
+    });
+    let all: Vec<(String, AnyPositionConfig)> = named.chain(resampled).collect();
+    let off = all.iter().filter(|(_, config)| places_boxes(config));
+    let off = off.map(|(name, config)| off_grid(name, config));
+    all.iter()
+        .map(|(name, config)| on_grid(name, config))
+        .chain(off)
+        .collect()
+}
+
+/// A profile for each filter that a table is resampled by.
+const PROFILES: &[(&str, Profile)] = &[
+    ("timm", Profile::Timm),
+    ("DINOv2", Profile::DinoV2),
+    ("SigLIP 2", Profile::SigLip2),
+    ("RADIO", Profile::RadioCorners),
+];
+
+/// A table of another grid than the embedding's.
+fn resampled(profile: Profile) -> AnyPositionConfig {
+    let config = LearnedPositionConfig::new()
+        .with_grid(Some([5, 4]))
+        .with_resample(Some(profile));
+    AnyPositionConfig::Learned(config)
 }
 
 /// An encoding in two blocks of attention alone.
@@ -34,8 +65,7 @@ struct Placed {
     qkv: Vec<Linear>,
 }
 
-fn placed(name: &str, device: &Device) -> Placed {
-    let config = AnyPositionConfig::by_name(name).expect("a name of the catalogue");
+fn placed(config: &AnyPositionConfig, device: &Device) -> Placed {
     let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
     let grid = embed.layout(SIZE).expect("a size that fits");
     let site = Site::over(&grid, DIM)
@@ -50,8 +80,8 @@ fn placed(name: &str, device: &Device) -> Placed {
 }
 
 /// Whether the encoding takes tokens off the grid; conformance leaves out those that say they do not.
-fn places_boxes(name: &str) -> bool {
-    let placed = placed(name, &backends()[0].device);
+fn places_boxes(config: &AnyPositionConfig) -> bool {
+    let placed = placed(config, &backends()[0].device);
     let grid = placed.embed.layout(SIZE).expect("a size that fits");
     let layout = grid.into();
     placed.position.check(&layout, PlaceKind::Boxes, 1).is_ok()
@@ -96,19 +126,21 @@ impl Placed {
     }
 }
 
-fn on_grid(name: &'static str) -> Subject {
+fn on_grid(name: &str, config: &AnyPositionConfig) -> Subject {
+    let config = config.clone();
     Subject::new(
-        format!("position::{name}"),
-        move |device| placed(name, device),
+        name,
+        move |device: &Device| placed(&config, device),
         |placed, device, dtype| placed.run(placed.tokens(device, dtype)),
     )
 }
 
 /// Tokens that carry boxes of their own.
-fn off_grid(name: &'static str) -> Subject {
+fn off_grid(name: &str, config: &AnyPositionConfig) -> Subject {
+    let config = config.clone();
     Subject::new(
-        format!("position::{name}, off the grid"),
-        move |device| placed(name, device),
+        format!("{name}, off the grid"),
+        move |device: &Device| placed(&config, device),
         |placed, device, dtype| {
             let tokens = placed.tokens(device, dtype);
             let [batch, count] = [tokens.batch(), tokens.tokens()];

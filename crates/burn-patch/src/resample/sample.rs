@@ -10,7 +10,7 @@ use crate::resample::filter::Filter;
 ///
 /// `steps`, of the same shape, is how many cells a token spans: a smoothing filter is as wide where that is more
 /// than one, so that a large box reads the mean of what it covers, which
-/// [`grid_sample`](https://github.com/huggingface/pytorch-image-models/pull/2514) cannot. The others read the place
+/// [`grid_sample`](https://github.com/huggingface/pytorch-image-models/issues/2514) cannot. The others read the place
 /// alone. At the places of a resized grid it gives what [`resize`](crate::resample::resize) gives.
 ///
 /// # Equation
