@@ -44,7 +44,7 @@ impl Tokens {
 
     /// What `table` (`[grids, cells, width]`) says of each cell, for each token on the grid:
     /// `[1 or batch, tokens, width]`.
-    pub(super) fn at_cells(&self, table: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn at_cells(&self, table: Tensor<3>) -> Tensor<3> {
         let Places::Picked(cell) = self.places() else {
             return table;
         };
