@@ -44,7 +44,7 @@ impl Tokens {
 
     /// What `table` (`[grids, cells, width]`) says of each cell, for each token on the grid:
     /// `[1 or batch, tokens, width]`.
-    pub(super) fn at_cells(&self, table: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn at_cells(&self, table: Tensor<3>) -> Tensor<3> {
         let Places::Picked(cell) = self.places() else {
             return table;
         };
@@ -69,5 +69,52 @@ impl Tokens {
         let all = [self.batch(), tokens, width];
         let hidden = placed.bool_not().unsqueeze_dim::<3>(2).expand(all);
         values.expand(all).mask_fill(hidden, 0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::Window;
+    use crate::tokens::Restore;
+    use burn::tensor::Device;
+
+    /// Four tokens of one row: a class token, a merged one, one patch, padding.
+    fn tokens(device: &Device) -> Tokens {
+        let grid = Window::patch([1, 1], Default::default()).layout([2, 2]);
+        let values = Tensor::<3>::from_floats([[[9.0], [2.0], [5.0], [7.0]]], device);
+        Tokens::from_grid(values, grid.unwrap())
+            .with_placed(Tensor::from_bool([[false, true, true, true]], device))
+            .with_valid(Tensor::from_bool([[true, true, true, false]], device))
+    }
+
+    #[test]
+    fn what_has_no_place_is_no_patch_and_weighs_as_one_in_attention() {
+        let device = Device::flex();
+        let counts = tokens(&device).patch_counts().unwrap().into_data();
+        counts.assert_eq(&[[0.0f32, 1.0, 1.0, 0.0]].into(), true);
+        let sizes = Tensor::from_floats([[0.0, 2.0, 1.0, 0.0]], &device);
+        let merged = tokens(&device).with_sizes(sizes);
+        let counts = merged.patch_counts().unwrap().into_data();
+        counts.assert_eq(&[[0.0f32, 2.0, 1.0, 0.0]].into(), true);
+        let logs = merged.log_sizes().unwrap().into_data();
+        logs.assert_eq(&[[0.0f32, 2.0f32.ln(), 0.0, 0.0]].into(), true);
+        let mean = merged.mean().into_data();
+        mean.assert_eq(&[[3.0f32]].into(), true);
+    }
+
+    #[test]
+    fn marks_of_places_follow_selection_and_come_back() {
+        let device = Device::flex();
+        let all = tokens(&device);
+        let kept = all.clone().select(Tensor::from_ints([[2, 0]], &device));
+        let marks = kept.placed().unwrap().into_data();
+        marks.assert_eq(&[[true, false]].into(), false);
+        let places = kept.boxes_px().into_data();
+        places.assert_eq(&[[[1.5f32, 0.5, 1.0, 1.0], [0.0; 4]]].into(), true);
+        let owner = Tensor::from_ints([[1, -1, 0, -1]], &device);
+        let back = Restore::new(owner, &all).apply(kept, None);
+        let marks = back.placed().unwrap().into_data();
+        marks.assert_eq(&all.placed().unwrap().into_data(), false);
     }
 }
