@@ -16,6 +16,7 @@ mod sincos_3d;
 mod site;
 
 pub use catalogue::*;
+pub use m_rope::PairShares;
 pub use position::Position;
 pub use rotary_axial::{AxialBands, AxisOrder};
 pub use rotary_dinov3::{CoordinateNorm, Periods};
