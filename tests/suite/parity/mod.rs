@@ -5,6 +5,7 @@ mod checkpoints;
 mod foundation;
 mod hierarchy;
 mod motion;
+mod pack;
 mod reduce;
 mod rotary;
 mod spectral;

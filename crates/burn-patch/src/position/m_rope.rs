@@ -184,7 +184,7 @@ impl Position for MRopePosition {
         let angles = places.select(2, self.axes.clone()) * bands.reshape([1, 1, pairs]);
         let angles = angles.reshape([batch, 1, count, pairs]);
         Attend {
-            rotation: Some(rotation(angles, tokens.prefix(), RotationPairs::Halves)),
+            rotation: Some(rotation(tokens, angles, RotationPairs::Halves)),
             ..Attend::default()
         }
     }

@@ -138,11 +138,7 @@ impl Position for MixedRotaryPosition {
         };
         let angles = along(1, 0) + along(0, 1);
         Attend {
-            rotation: Some(rotation(
-                angles,
-                tokens.prefix(),
-                RotationPairs::Interleaved,
-            )),
+            rotation: Some(rotation(tokens, angles, RotationPairs::Interleaved)),
             ..Attend::default()
         }
     }

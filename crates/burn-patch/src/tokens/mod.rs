@@ -2,9 +2,12 @@
 //! stands for, and how to undo a selection.
 
 mod attend;
+mod boxes;
 mod coordinates;
 mod layout;
+mod lookup;
 mod mean;
+mod picked;
 mod places;
 mod reach;
 mod restore;
