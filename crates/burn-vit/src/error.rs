@@ -72,6 +72,12 @@ pub enum Error {
         /// What it sees.
         sees: Sees,
     },
+    /// Positions that do not tell the images of a row apart.
+    #[error(
+        "these positions do not take packs; expected some that do (learned, sines and cosines), or images in a padded \
+         batch (`forward_padded`)"
+    )]
+    PackedPositions,
     /// Reducers where images share rows: they would choose among the tokens of several, or mix them.
     #[error(
         "a pack takes no reducers, got {got}; expected none, or images in a padded batch (`forward_padded`)"

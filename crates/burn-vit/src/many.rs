@@ -30,12 +30,16 @@ impl<E: PatchEmbed> Vit<E> {
     /// # Errors
     ///
     /// Those of [`embed_by_size`](Self::embed_by_size) and of [`Packer::plan`], [`Error::PackedReducers`] for an encoder
-    /// with reducers, and if positions cannot place a pack.
+    /// with reducers, [`Error::PackedPositions`] for positions that [do not take packs](Position::packs), and if they
+    /// cannot place these.
     pub fn pack(&self, images: &[Tensor<3>], packer: &Packer) -> Result<Vec<Packed>, Error> {
         if !self.encoder.reducers.is_empty() {
             return Err(Error::PackedReducers {
                 got: self.encoder.reducers.len(),
             });
+        }
+        if !self.encoder.position.packs() {
+            return Err(Error::PackedPositions);
         }
         let packs = packer.pack(&self.embed_by_size(images)?)?;
         for pack in &packs {

@@ -34,6 +34,7 @@ catalogue! {
         fn add(&self, tokens: Tokens, before_block: usize) -> Tokens;
         fn attend(&self, tokens: &Tokens, block: usize, noise: &mut Noise<'_>) -> Attend;
         fn noise(&self, batch: usize, tokens: usize) -> usize;
+        fn packs(&self) -> bool;
         fn per_block(&self) -> bool;
     }
     "none" => none: NoPosition(NoPositionConfig, NoPosition), "none";

@@ -127,6 +127,10 @@ impl Position for LearnedPosition {
         Ok(())
     }
 
+    fn packs(&self) -> bool {
+        true
+    }
+
     fn add(&self, tokens: Tokens, before_block: usize) -> Tokens {
         if before_block > 0 {
             return tokens;

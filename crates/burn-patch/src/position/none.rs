@@ -50,4 +50,8 @@ impl Position for NoPosition {
     fn check(&self, _: &Layout, _: PlaceKind, _: usize) -> Result<(), Error> {
         Ok(())
     }
+
+    fn packs(&self) -> bool {
+        true
+    }
 }

@@ -47,6 +47,13 @@ pub trait Position: Module {
         0
     }
 
+    /// Whether images that it placed may be [packed](crate::pack): what [`attend`](Self::attend) says of a pack must then
+    /// be what it says of each image, and nothing of tokens [without a place](Tokens::placed). What it adds before the
+    /// first block is added before images are packed.
+    fn packs(&self) -> bool {
+        false
+    }
+
     /// Whether [`attend`](Self::attend) differs from block to block; where it does not, it is asked again only where
     /// the tokens changed.
     fn per_block(&self) -> bool {
