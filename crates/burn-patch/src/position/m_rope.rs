@@ -188,6 +188,10 @@ impl Position for MRopePosition {
             ..Attend::default()
         }
     }
+
+    fn packs(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

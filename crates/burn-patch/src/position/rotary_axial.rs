@@ -267,6 +267,10 @@ impl Position for AxialRotaryPosition {
             ..Attend::default()
         }
     }
+
+    fn packs(&self) -> bool {
+        true
+    }
 }
 
 impl AxialRotaryPosition {

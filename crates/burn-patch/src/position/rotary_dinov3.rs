@@ -208,6 +208,10 @@ impl Position for DinoV3RotaryPosition {
             }
         }
     }
+
+    fn packs(&self) -> bool {
+        true
+    }
 }
 
 impl DinoV3RotaryPosition {

@@ -146,6 +146,10 @@ impl Position for MixedRotaryPosition {
     fn per_block(&self) -> bool {
         true
     }
+
+    fn packs(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -151,6 +151,10 @@ impl Position for SinCos3dPosition {
         };
         add(tokens, waves.cast(dtype), None)
     }
+
+    fn packs(&self) -> bool {
+        true
+    }
 }
 
 impl SinCos3dPosition {
