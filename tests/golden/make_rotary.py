@@ -30,10 +30,13 @@ from timm.layers.pos_embed_sincos import (
     RotaryEmbeddingMRope,
     apply_rot_embed_cat,
 )
-from transformers import PixtralVisionConfig, Qwen3VLTextConfig
+from transformers import PixtralVisionConfig, Qwen2VLTextConfig, Qwen3VLTextConfig
 from transformers.models.pixtral.modeling_pixtral import PixtralVisionRotaryEmbedding
 from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLVisionConfig
-from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLVisionRotaryEmbedding
+from transformers.models.qwen2_vl.modeling_qwen2_vl import (
+    Qwen2VLRotaryEmbedding,
+    Qwen2VLVisionRotaryEmbedding,
+)
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextRotaryEmbedding
 from transformers.models.videomae.modeling_videomae import get_sinusoid_encoding_table
 from vit_pytorch.simple_vit_3d import posemb_sincos_3d
@@ -114,15 +117,19 @@ def dinov3():
 
 
 def multimodal():
-    """timm for an image, transformers (Qwen3-VL's text model) for a clip of 3 x 2 x 4; heads of 32."""
-    image = RotaryEmbeddingMRope(32, mrope_section=(4, 6, 6)).get_embed(GRID)
-    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [6, 4, 5]}
-    config = Qwen3VLTextConfig(
-        hidden_size=64, num_attention_heads=2, head_dim=32, rope_parameters=rope
-    )
+    """timm for an image, transformers (Qwen3-VL's and Qwen2-VL's text models) for a clip of 3 x 2 x 4; heads of 32."""
+    out = {"rope_mrope_4x6": RotaryEmbeddingMRope(32, mrope_section=(4, 6, 6)).get_embed(GRID)}
     places = torch.tensor(list(np.ndindex(CLIP))).T.unsqueeze(1)
-    cos, sin = Qwen3VLTextRotaryEmbedding(config)(torch.zeros(1), places)
-    return {"rope_mrope_4x6": image, "rope_mrope_3x2x4": torch.cat([sin, cos], -1)[0]}
+    models = {
+        "rope_mrope_3x2x4": (Qwen3VLTextRotaryEmbedding, Qwen3VLTextConfig, [6, 4, 5]),
+        "rope_mrope_chunks_3x2x4": (Qwen2VLRotaryEmbedding, Qwen2VLTextConfig, [4, 7, 5]),
+    }
+    for name, (model, config, section) in models.items():
+        rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": section}
+        config = config(hidden_size=64, num_attention_heads=2, head_dim=32, rope_parameters=rope)
+        cos, sin = model(config)(torch.zeros(1), places)
+        out[name] = torch.cat([sin, cos], -1)[0]
+    return out
 
 
 def waves(places, width):

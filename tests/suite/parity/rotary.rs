@@ -5,8 +5,8 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_patch::grid::{PatchGrid, Remainder, Window};
 use burn_patch::position::{
     AxialBands, AxialRotaryPositionConfig, AxisOrder, CoordinateNorm, DinoV3RotaryPosition,
-    DinoV3RotaryPositionConfig, MRopePositionConfig, MixedRotaryPositionConfig, Periods, Position,
-    SinCos3dDialect, SinCos3dPositionConfig, Site,
+    DinoV3RotaryPositionConfig, MRopePositionConfig, MixedRotaryPositionConfig, PairShares,
+    Periods, Position, SinCos3dDialect, SinCos3dPositionConfig, Site,
 };
 use burn_patch::tokens::{Attend, Rotation};
 use burn_patch::{Noise, Tokens};
@@ -185,18 +185,21 @@ fn dinov3_in_training() {
 fn multimodal_for_images_and_clips() {
     let site = Site::over(&grid(ROWS, COLS), 64).with_blocks(1, HEADS);
     golden(FILE, |BackendDevice { device, .. }, golden| {
-        let run = |sections, grid: PatchGrid| {
+        let run = |shares, grid: PatchGrid| {
             let position = MRopePositionConfig::new()
-                .with_sections(Some(sections))
+                .with_shares(shares)
                 .init(&site, device);
             let tokens = tokens(grid, 64, device);
             let attend = position.attend(&tokens, 0, &mut Noise::None);
             attend.rotation.expect("a rotation")
         };
-        let image = run([4, 6, 6], grid(ROWS, COLS));
+        let image = run(PairShares::Sections([4, 6, 6]), grid(ROWS, COLS));
         assert_rotation("rope_mrope_4x6", &image, golden);
-        let clip = run([6, 4, 5], grid(2, 4).over_frames(3));
-        assert_rotation("rope_mrope_3x2x4", &clip, golden);
+        let clip = grid(2, 4).over_frames(3);
+        let turns = run(PairShares::Sections([6, 4, 5]), clip);
+        assert_rotation("rope_mrope_3x2x4", &turns, golden);
+        let chunks = run(PairShares::Chunks([4, 7, 5]), clip);
+        assert_rotation("rope_mrope_chunks_3x2x4", &chunks, golden);
     });
 }
 

@@ -3,6 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::or_panic::OrPanic;
@@ -14,23 +15,34 @@ use crate::{Noise, Tokens};
 
 const WHAT: &str = "multimodal rotary positions";
 
+/// How frame, row and column share the pairs of a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum PairShares {
+    /// They take turns to the end: frame, row, column, frame and so on.
+    #[default]
+    Turns,
+    /// They take turns, but row and column only as often as the second and third number say; the frame has what they
+    /// leave, whatever the first number says: `mrope_section` of Qwen3-VL and of timm.
+    Sections([usize; 3]),
+    /// One behind the other, so many pairs each: `mrope_section` of Qwen2-VL.
+    Chunks([usize; 3]),
+}
+
 /// Configuration of [`MRopePosition`].
 #[derive(Config, Debug)]
 pub struct MRopePositionConfig {
     /// `θ`.
     #[config(default = 10_000.0)]
     pub theta: f64,
-    /// `[frames, rows, columns]` that take turns: row and column take theirs no more once they had so many turns, and
-    /// the frame takes what they leave; none: they take turns to the end. What is there for the frame says nothing, as
-    /// in the source.
-    pub sections: Option<[usize; 3]>,
+    /// How frame, row and column share the pairs of a head.
+    #[config(default = "PairShares::Turns")]
+    pub shares: PairShares,
 }
 
-/// Queries and keys turned by frame, row and column, which take turns over the pairs of a head.
+/// Queries and keys turned by frame, row and column, which share the pairs of a head.
 ///
-/// Wang et al., [Qwen2-VL](https://arxiv.org/abs/2409.12191), section 2.1 (M-RoPE), interleaved as in Qwen3-VL
-/// (transformers 5.23, `Qwen3VLTextRotaryEmbedding`); timm 1.0.31's
-/// `RotaryEmbeddingMRope`.
+/// Wang et al., [Qwen2-VL](https://arxiv.org/abs/2409.12191), section 2.1 (M-RoPE); transformers 5.23's
+/// `Qwen2VLRotaryEmbedding` and, with turns, `Qwen3VLTextRotaryEmbedding`; timm 1.0.31's `RotaryEmbeddingMRope`.
 ///
 /// # Shapes
 ///
@@ -41,7 +53,8 @@ pub struct MRopePositionConfig {
 /// # Equation
 ///
 /// Pair `i`, a value and the one `width/2` behind it, turns by `pᵢ·θ^(−2i/width)`, with `pᵢ` the frame, the row and the
-/// column, counted from 0, for `i mod 3` of 0, 1 and 2. An image is a clip of one frame, whose number is 0.
+/// column, counted from 0, for `i mod 3` of 0, 1 and 2, or as [`PairShares`] says. An image is a clip of one frame, whose
+/// number is 0.
 ///
 /// # Departures
 ///
@@ -79,7 +92,7 @@ impl MRopePositionConfig {
     /// # Errors
     ///
     /// [`Error::Indivisible`] for heads of an odd width, [`Error::Range`] for heads with fewer pairs than coordinates and
-    /// for a `θ` that is not above 0.
+    /// for a `θ` that is not above 0, [`Error::Shape`] for chunks that are not all pairs.
     pub fn try_init(&self, site: &Site, device: &Device) -> Result<MRopePosition, Error> {
         let width = head_width(WHAT, site, 2)?;
         in_range(
@@ -89,7 +102,7 @@ impl MRopePositionConfig {
             false,
         )?;
         let theta = in_range("theta of rotary positions", self.theta, 0.0, true)?;
-        let axes: Vec<i32> = (0..width / 2).map(|pair| self.axis(pair)).collect();
+        let axes = self.shares.axes(width / 2)?;
         Ok(MRopePosition {
             axes: Tensor::from_ints(axes.as_slice(), device),
             bands: table(powers(theta, width / 2).collect(), [width / 2], device),
@@ -105,12 +118,39 @@ impl MRopePositionConfig {
     pub fn init(&self, site: &Site, device: &Device) -> MRopePosition {
         self.try_init(site, device).or_panic()
     }
+}
 
-    /// The coordinate that turns a pair.
-    fn axis(&self, pair: usize) -> i32 {
-        let axis = pair % 3;
-        let turns = self.sections.map_or(usize::MAX, |sections| sections[axis]);
-        if pair / 3 < turns { axis as i32 } else { 0 }
+impl PairShares {
+    /// The coordinate that turns each pair, in the order of frame, row and column.
+    fn axes(self, pairs: usize) -> Result<Vec<i32>, Error> {
+        let turns = |limits: [usize; 3]| {
+            let axis = |pair: usize| {
+                if pair / 3 < limits[pair % 3] {
+                    pair % 3
+                } else {
+                    0
+                }
+            };
+            (0..pairs).map(|pair| axis(pair) as i32).collect()
+        };
+        match self {
+            Self::Turns => Ok(turns([usize::MAX; 3])),
+            Self::Sections(sections) => Ok(turns(sections)),
+            Self::Chunks(chunks) => {
+                let got = chunks
+                    .iter()
+                    .fold(0usize, |sum, chunk| sum.saturating_add(*chunk));
+                if got != pairs {
+                    return Err(Error::Shape {
+                        what: "pairs of frame, row and column",
+                        expected: vec![pairs],
+                        got: vec![got],
+                    });
+                }
+                let chunk = |axis: usize| core::iter::repeat_n(axis as i32, chunks[axis]);
+                Ok((0..3).flat_map(chunk).collect())
+            }
+        }
     }
 }
 
@@ -144,8 +184,46 @@ impl Position for MRopePosition {
         let angles = places.select(2, self.axes.clone()) * bands.reshape([1, 1, pairs]);
         let angles = angles.reshape([batch, 1, count, pairs]);
         Attend {
-            rotation: Some(rotation(angles, tokens.prefix(), RotationPairs::Halves)),
+            rotation: Some(rotation(tokens, angles, RotationPairs::Halves)),
             ..Attend::default()
+        }
+    }
+
+    fn packs(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_that_are_not_all_pairs_are_an_error() {
+        let site = Site::new([2, 2], 16);
+        let config = |chunks| MRopePositionConfig::new().with_shares(PairShares::Chunks(chunks));
+        assert!(config([2, 3, 3]).try_init(&site, &Device::flex()).is_ok());
+        for (chunks, sum) in [([2, 2, 3], 7), ([usize::MAX, 2, 3], usize::MAX)] {
+            let error = config(chunks).try_init(&site, &Device::flex());
+            let what = "pairs of frame, row and column";
+            let (expected, got) = (vec![8], vec![sum]);
+            assert_eq!(
+                error.unwrap_err(),
+                Error::Shape {
+                    what,
+                    expected,
+                    got
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn a_theta_that_is_not_above_zero_is_an_error() {
+        for theta in [0.0, f64::NAN] {
+            let config = MRopePositionConfig::new().with_theta(theta);
+            let error = config.try_init(&Site::new([2, 2], 16), &Device::flex());
+            assert!(matches!(error, Err(Error::Range { .. })));
         }
     }
 }

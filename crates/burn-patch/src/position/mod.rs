@@ -30,6 +30,7 @@ mod site;
 pub use block_windows::BlockWindows;
 pub use catalogue::*;
 pub use log_cpb::log_offsets;
+pub use m_rope::PairShares;
 pub use position::Position;
 pub use relative_bias::BiasResize;
 pub use rotary_axial::{AxialBands, AxisOrder};

@@ -46,7 +46,8 @@ pub trait Position: Module {
     }
 
     /// How many values of noise one call of [`attend`](Self::attend) needs for a batch of images with `tokens` patch
-    /// tokens each.
+    /// tokens each. An encoding that draws in training alone needs none at inference; like DropPath, it trains on an
+    /// autodiff device until `valid` or `freeze`.
     fn noise(&self, batch: usize, tokens: usize) -> usize {
         let _ = (batch, tokens);
         0

@@ -89,21 +89,24 @@ pub(crate) fn coordinates(
     let part = |part: fn(&Coordinate) -> f64| {
         let values: Vec<f64> = each.iter().flatten().map(part).collect();
         let data = TensorData::new(values, [each.len(), 1, 2]);
-        Tensor::<3>::from_data(data, (&places.device(), places.dtype()))
+        let table = Tensor::<3>::from_data(data, (&places.device(), places.dtype()));
+        tokens.by_grid(table)
     };
     let (before, step) = (part(|axis| axis.before), part(|axis| axis.step));
     (places + before) * step
 }
 
-/// The rotation by `angles` (`[1 or batch, 1 or heads, tokens, width/2]`), none for the `prefix` tokens in front.
-pub(crate) fn rotation(angles: Tensor<4>, prefix: usize, pairs: RotationPairs) -> Rotation {
-    let [batch, heads, tokens, half] = angles.dims();
+/// The rotation by `angles` (`[1 or batch, 1 or heads, tokens, width/2]`), none for the prefix and for tokens without a
+/// place.
+pub(crate) fn rotation(tokens: &Tokens, angles: Tensor<4>, pairs: RotationPairs) -> Rotation {
+    let (angles, prefix) = (where_placed(tokens, angles), tokens.prefix());
+    let [batch, heads, count, half] = angles.dims();
     let both = |part: Tensor<4>| match pairs {
         RotationPairs::Halves => Tensor::cat(vec![part.clone(), part], 3),
         RotationPairs::Interleaved => part
-            .reshape([batch, heads, tokens, half, 1])
-            .expand([batch, heads, tokens, half, 2])
-            .reshape([batch, heads, tokens, 2 * half]),
+            .reshape([batch, heads, count, half, 1])
+            .expand([batch, heads, count, half, 2])
+            .reshape([batch, heads, count, 2 * half]),
     };
     let behind = |part: Tensor<4>, fill: f64| {
         let options = (&part.device(), part.dtype());
@@ -118,6 +121,17 @@ pub(crate) fn rotation(angles: Tensor<4>, prefix: usize, pairs: RotationPairs) -
         sin: behind(both(angles.sin()), 0.0),
         pairs,
     }
+}
+
+/// The angles, and 0 for tokens without a place: 0 need not be the angle of the place 0.
+fn where_placed(tokens: &Tokens, angles: Tensor<4>) -> Tensor<4> {
+    let Some(placed) = tokens.placed() else {
+        return angles;
+    };
+    let [_, heads, count, half] = angles.dims();
+    let all = [tokens.batch(), heads, count, half];
+    let hidden = placed.bool_not().reshape([tokens.batch(), 1, count, 1]);
+    angles.expand(all).mask_fill(hidden.expand(all), 0.0)
 }
 
 /// Host values as a tensor in single precision.
@@ -319,6 +333,37 @@ mod tests {
                 let pairs = both.pairs;
                 assert_same(name, &Rotation { cos, sin, pairs }, &alone);
             }
+        });
+    }
+
+    #[test]
+    fn images_of_a_pack_turn_as_alone_and_tokens_without_a_place_not_at_all() {
+        each(|name, position, device| {
+            // A class token, the cells of one image, those of another, padding.
+            let grids = [grid([6, 16]), grid([8, 8])];
+            let cells = [0].into_iter().chain(0..12).chain(0..8).chain([0]);
+            let cells = TensorData::new::<i32, _>(cells.collect(), [1, 22]);
+            let cells = Places::Picked(Tensor::from_data(cells, device));
+            let placed = (0..22).map(|token| token > 0).collect();
+            let placed = TensorData::new::<bool, _>(placed, [1, 22]);
+            let zeros = |count| Tensor::zeros([1, count, DIM], device);
+            let pack = Tokens::new(zeros(22), Layout::Packed(grids.into()), cells)
+                .with_reach(crate::tokens::Reach::packed(&[vec![13, 8]], 22, device))
+                .with_placed(Tensor::from_data(placed, device));
+            let pack = rotation_of(&position, &pack);
+            let part = |first: usize, count: usize| Rotation {
+                cos: pack.cos.clone().slice_dim(2, first..first + count),
+                sin: pack.sin.clone().slice_dim(2, first..first + count),
+                pairs: pack.pairs,
+            };
+            for (first, grid) in [(1, grids[0]), (13, grids[1])] {
+                let alone = Tokens::from_grid(zeros(grid.tokens()), grid);
+                let alone = rotation_of(&position, &alone);
+                assert_same(name, &part(first, grid.tokens()), &alone);
+            }
+            let class = part(0, 1);
+            assert_eq!(class.sin.abs().max().into_scalar::<f32>(), 0.0, "{name}");
+            assert_eq!(class.cos.min().into_scalar::<f32>(), 1.0, "{name}");
         });
     }
 

@@ -263,9 +263,13 @@ impl Position for AxialRotaryPosition {
         let angles = places.reshape([batch, count, 2, 1]) * bands.reshape([1, 1, 2, pairs]);
         let angles = angles.reshape([batch, 1, count, 2 * pairs]);
         Attend {
-            rotation: Some(rotation(angles, tokens.prefix(), self.config.pairs)),
+            rotation: Some(rotation(tokens, angles, self.config.pairs)),
             ..Attend::default()
         }
+    }
+
+    fn packs(&self) -> bool {
+        true
     }
 }
 

@@ -188,7 +188,7 @@ impl Position for DinoV3RotaryPosition {
         let angles = places.reshape([batch, count, 2, 1]) * bands.reshape([1, 1, 1, pairs]);
         let angles = angles.reshape([batch, 1, count, 2 * pairs]);
         Attend {
-            rotation: Some(rotation(angles, tokens.prefix(), RotationPairs::Halves)),
+            rotation: Some(rotation(tokens, angles, RotationPairs::Halves)),
             ..Attend::default()
         }
     }
@@ -207,6 +207,10 @@ impl Position for DinoV3RotaryPosition {
                 2 * each(shift) + 2 * each(jitter) + each(rescale)
             }
         }
+    }
+
+    fn packs(&self) -> bool {
+        true
     }
 }
 

@@ -138,16 +138,16 @@ impl Position for MixedRotaryPosition {
         };
         let angles = along(1, 0) + along(0, 1);
         Attend {
-            rotation: Some(rotation(
-                angles,
-                tokens.prefix(),
-                RotationPairs::Interleaved,
-            )),
+            rotation: Some(rotation(tokens, angles, RotationPairs::Interleaved)),
             ..Attend::default()
         }
     }
 
     fn per_block(&self) -> bool {
+        true
+    }
+
+    fn packs(&self) -> bool {
         true
     }
 }

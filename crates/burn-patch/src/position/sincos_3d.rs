@@ -6,7 +6,6 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::grid::nonzero;
-use crate::ops::gather_rows;
 use crate::or_panic::OrPanic;
 use crate::position::add::add;
 use crate::position::position::Position;
@@ -147,15 +146,14 @@ impl Position for SinCos3dPosition {
         );
         let dtype = tokens.embeddings().dtype();
         let waves = match tokens.places() {
-            Places::Cells => self.table(tokens.layout()),
-            Places::Picked(cells) => {
-                let table = self.table(tokens.layout());
-                let [_, count, _] = table.dims();
-                gather_rows(table.expand([tokens.batch(), count, dim]), cells.clone())
-            }
+            Places::Cells | Places::Picked(_) => tokens.at_cells(self.table(tokens.layout())),
             Places::Boxes(_) => self.waves(&tokens),
         };
         add(tokens, waves.cast(dtype), None)
+    }
+
+    fn packs(&self) -> bool {
+        true
     }
 }
 
@@ -182,7 +180,8 @@ impl SinCos3dPosition {
         let cols = tokens.layout().grids().iter().map(|grid| grid.cols as f64);
         let cols = TensorData::new(cols.collect(), [tokens.layout().grids().len(), 1, 1]);
         let [row, col] = [0, 1].map(|axis| places.clone().slice_dim(2, axis..axis + 1));
-        let number = row.clone() * Tensor::from_data(cols, options) + col.clone();
+        let cols = tokens.by_grid(Tensor::from_data(cols, options));
+        let number = row.clone() * cols + col.clone();
         let frame = Tensor::zeros([batch, count, 1], options);
         // In the order of `Axis`.
         let places = Tensor::cat(vec![frame, row, col, number], 2);
