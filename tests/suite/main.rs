@@ -6,4 +6,5 @@ mod conformance;
 mod gradients;
 mod identities;
 mod layers;
+mod packs;
 mod parity;

@@ -111,6 +111,44 @@ pub enum Error {
         /// The shape it has.
         got: Vec<usize>,
     },
+    /// An image with more tokens than a row of a pack.
+    #[error(
+        "image {image} of the list has {got} tokens; expected at most the {expected} of a row (resize it, as with \
+         `size_for_budget`, or make rows longer)"
+    )]
+    LongerThanRow {
+        /// Its index in the list.
+        image: usize,
+        /// Tokens of a row.
+        expected: usize,
+        /// Its tokens.
+        got: usize,
+    },
+    /// An image that the rows of a pack have no room for, under [`Overflow::Reject`](crate::pack::Overflow::Reject).
+    #[error(
+        "image {image} of the list, with {got} tokens, has no room left in the pack; expected images that fit {rows} \
+         rows of {length} tokens, or `Overflow::Spill`"
+    )]
+    PackFull {
+        /// Its index in the list.
+        image: usize,
+        /// Rows of a pack.
+        rows: usize,
+        /// Tokens of a row.
+        length: usize,
+        /// Its tokens.
+        got: usize,
+    },
+    /// A mask that leaves nothing of an image.
+    #[error(
+        "image {image}: expected at least one valid token, got a mask of {got} that are all padding"
+    )]
+    NothingValid {
+        /// The image.
+        image: usize,
+        /// Its tokens.
+        got: usize,
+    },
     /// Segments that share a token.
     #[error("spans of image {image}: expected each {what} in one segment, got {got} in several")]
     Overlap {

@@ -21,6 +21,7 @@ mod encoder;
 mod error;
 mod head;
 mod mae;
+mod many;
 mod prefix;
 mod reduce_at;
 mod setters;

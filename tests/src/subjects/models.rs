@@ -1,8 +1,9 @@
 //! ViT and MAE, plain and with their options.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use burn_patch::Noise;
 use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
+use burn_patch::pack::Packer;
 use burn_patch::position::{AnyPositionConfig, BlockWindows, SinCosPositionConfig};
 use burn_patch::reduce::AnyReduceConfig;
 use burn_vit::{
@@ -11,11 +12,18 @@ use burn_vit::{
 };
 
 use super::{BATCH, CELLS, CHANNELS, DIM, SIZE, STRIDE, images};
-use crate::det::det;
+use crate::det::{det, det_tensor};
 use crate::subject::Subject;
 
 pub(super) fn subjects() -> Vec<Subject> {
-    vec![vit(), windowed_vit(), mae(), reducing_vit(), windows_mae()]
+    vec![
+        vit(),
+        windowed_vit(),
+        mae(),
+        reducing_vit(),
+        windows_mae(),
+        packing_vit(),
+    ]
 }
 
 fn encoder() -> EncoderConfig {
@@ -95,6 +103,27 @@ fn reducing_vit() -> Subject {
             vit.forward_features(images(device, dtype), Noise::None)
                 .into_embeddings(),
         ]
+    })
+}
+
+/// Images of three sizes, packed into two rows and padded.
+fn packing_vit() -> Subject {
+    let init = |device: &Device| {
+        let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+        let position = AnyPositionConfig::SinCos(SinCosPositionConfig::new());
+        VitConfig::new(SIZE, encoder().with_position(position))
+            .with_head(HeadConfig::classes(5))
+            .init(embed, device)
+    };
+    Subject::new("Vit of packs", init, |vit, device, dtype| {
+        let sizes = [[8, 12], [4, 8], [12, 6], [8, 12]].into_iter().zip(7..);
+        let images = sizes.map(|([height, width], seed)| {
+            det_tensor([CHANNELS, height, width], seed, device, dtype)
+        });
+        let images: Vec<Tensor<3>> = images.collect();
+        let packed = vit.forward_packed(&images, &Packer::new(24), Noise::None);
+        let padded = vit.forward_padded(&images, Noise::None);
+        vec![packed.unsqueeze_dim(1), padded.unsqueeze_dim(1)]
     })
 }
 

@@ -6,6 +6,7 @@ mod checkpoints;
 mod foundation;
 mod hierarchy;
 mod motion;
+mod pack;
 mod reduce;
 mod spectral;
 mod stems;

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use crate::grid::PatchGrid;
 use crate::tokens::{PlaceKind, Restore};
 use crate::{Error, Noise, Tokens};
 
@@ -82,6 +83,16 @@ pub trait Reduce: Module {
     ///
     /// [`Error::Irregular`] if it needs the whole grid.
     fn places(&self, places: PlaceKind) -> Result<PlaceKind, Error>;
+
+    /// The grid of the tokens that it gives for all cells of `grid`, where those are all cells of a grid again: `grid`
+    /// itself, unless it makes a coarser one.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot reduce that grid.
+    fn grid(&self, grid: &PatchGrid) -> Result<PatchGrid, Error> {
+        Ok(*grid)
+    }
 
     /// How many values of noise it needs for a batch of images with `tokens` patch tokens each.
     fn noise(&self, batch: usize, tokens: usize) -> usize {

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::grid::PatchGrid;
-use crate::ops::{at_least_single, gather_rows};
+use crate::ops::at_least_single;
 use crate::tokens::places::Places;
 use crate::tokens::tokens::Tokens;
 
@@ -41,9 +41,10 @@ impl Tokens {
     /// Row and column of each patch token's centre, `[1 or batch, tokens, 2]`, in single precision at least.
     /// On a grid of [several frames](PatchGrid::frames), `[1 or batch, tokens, 3]`: the frame first, as its index
     /// for [`Units::Pixels`] and [`Units::Cells`], else as its middle among all of them. Boxes have no frame.
+    /// In a pack these are places in each token's own image. Where a token has [no place](Self::placed), zeros.
     pub fn coordinates(&self, units: Units) -> Tensor<3> {
         if let Places::Boxes(boxes) = self.places() {
-            return self.boxes_coordinates(boxes.clone(), units);
+            return self.where_placed(self.boxes_coordinates(boxes.clone(), units));
         }
         let device = self.embeddings().device();
         let (cells, grids) = (self.layout().cells(), self.layout().grids());
@@ -61,12 +62,7 @@ impl Tokens {
         }
         let shape = [grids.len(), cells, axes];
         let table = Tensor::from_data(TensorData::new(table, shape), (&device, DType::F32));
-        match self.places() {
-            Places::Picked(cell) => {
-                gather_rows(table.expand([self.batch(), cells, axes]), cell.clone())
-            }
-            _ => table,
-        }
+        self.where_placed(self.at_cells(table))
     }
 
     fn boxes_coordinates(&self, boxes: Tensor<3>, units: Units) -> Tensor<3> {
@@ -76,7 +72,8 @@ impl Tokens {
         let along = |axis: usize| {
             let affine: Vec<(f64, f64)> =
                 grids.iter().map(|grid| units.affine(grid, axis)).collect();
-            let column = |values: Vec<f64>| column(values, boxes.dtype(), &boxes.device());
+            let column =
+                |values: Vec<f64>| self.by_grid(column(values, boxes.dtype(), &boxes.device()));
             let scale = column(affine.iter().map(|(scale, _)| *scale).collect());
             let shift = column(affine.iter().map(|(_, shift)| *shift).collect());
             boxes.clone().slice_dim(2, axis..axis + 1) * scale + shift

@@ -12,10 +12,13 @@ pub enum Layout {
     /// A grid per image, or per segment of a pack. Images with fewer cells than the largest are padded at the end,
     /// and the padding is out of [`Reach`](crate::tokens::Reach).
     Each(Arc<[PatchGrid]>),
+    /// A grid per segment of a [pack](crate::pack), where several images share a row: the number that a token has in
+    /// [`Reach::Segments`](crate::tokens::Reach::Segments) is the index of its grid.
+    Packed(Arc<[PatchGrid]>),
 }
 
 impl Layout {
-    /// The grid of image `index`.
+    /// The grid of image `index`; in a pack, of segment `index`.
     ///
     /// # Panics
     ///
@@ -23,7 +26,7 @@ impl Layout {
     pub fn of(&self, index: usize) -> &PatchGrid {
         match self {
             Self::Same(grid) => grid,
-            Self::Each(grids) => &grids[index],
+            Self::Each(grids) | Self::Packed(grids) => &grids[index],
         }
     }
 
@@ -31,7 +34,7 @@ impl Layout {
     pub fn shared(&self) -> Option<&PatchGrid> {
         match self {
             Self::Same(grid) => Some(grid),
-            Self::Each(_) => None,
+            Self::Each(_) | Self::Packed(_) => None,
         }
     }
 
@@ -39,7 +42,7 @@ impl Layout {
     pub fn grids(&self) -> &[PatchGrid] {
         match self {
             Self::Same(grid) => core::slice::from_ref(grid),
-            Self::Each(grids) => grids,
+            Self::Each(grids) | Self::Packed(grids) => grids,
         }
     }
 

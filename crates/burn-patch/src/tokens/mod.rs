@@ -3,10 +3,13 @@
 
 mod attend;
 mod behind_prefix;
+mod boxes;
 mod coordinates;
 mod decomposed;
 mod layout;
+mod lookup;
 mod mean;
+mod picked;
 mod places;
 mod reach;
 mod restore;

@@ -3,6 +3,7 @@
 use burn::tensor::{Bool, Int, Tensor};
 
 use crate::ops::Reach;
+use crate::tokens::picked::picked;
 
 impl Reach {
     /// Which tokens are real, `[batch, tokens]`; none where all are.
@@ -18,9 +19,7 @@ impl Reach {
     pub(crate) fn select(self, index: &Tensor<2, Int>) -> Self {
         match self {
             Self::All => Self::All,
-            Self::Valid(valid) => {
-                Self::Valid(valid.float().gather(1, index.clone()).greater_elem(0.5))
-            }
+            Self::Valid(valid) => Self::Valid(picked(valid, index)),
             // What was picked is known on the device alone, so the spans of before say nothing of it.
             Self::Segments { queries, keys, .. } => Self::Segments {
                 queries: queries.gather(1, index.clone()),

@@ -31,6 +31,7 @@ pub struct Restore {
     places: Places,
     reach: Reach,
     sizes: Option<Tensor<2>>,
+    placed: Option<Tensor<2, Bool>>,
 }
 
 impl Restore {
@@ -53,6 +54,7 @@ impl Restore {
             places: before.places().clone(),
             reach: before.reach().clone(),
             sizes: before.sizes(),
+            placed: before.placed(),
         }
     }
 
@@ -64,6 +66,7 @@ impl Restore {
             places: Places::Cells,
             reach: Reach::All,
             sizes: None,
+            placed: None,
         }
     }
 
@@ -118,6 +121,10 @@ impl Restore {
             .with_reach(self.reach.clone());
         let restored = match &self.sizes {
             Some(sizes) => restored.with_sizes(sizes.clone()),
+            None => restored,
+        };
+        let restored = match &self.placed {
+            Some(placed) => restored.with_placed(placed.clone()),
             None => restored,
         };
         match tokens.prefix_embeddings() {

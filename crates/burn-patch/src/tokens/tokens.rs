@@ -1,12 +1,13 @@
 //! Tokens and what is known of them.
 
-use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use crate::Error;
 use crate::grid::PatchGrid;
 use crate::ops::{Reach, gather_rows};
 use crate::tokens::layout::Layout;
 use crate::tokens::mean::weighted_mean;
+use crate::tokens::picked::picked;
 use crate::tokens::places::Places;
 
 /// Tokens and what later stages need to know of them.
@@ -21,11 +22,13 @@ pub struct Tokens {
     places: Places,
     reach: Reach,
     sizes: Option<Tensor<2>>,
+    placed: Option<Tensor<2, Bool>>,
 }
 
 impl Tokens {
     /// Tokens without prefix: embeddings `[batch, tokens, dim]`, from `layout`, at `places`. On whole grids of different
-    /// sizes, the tokens behind an image's own cells are padding.
+    /// sizes, the tokens behind an image's own cells are padding. Those of a pack need their segments besides
+    /// ([`with_reach`](Self::with_reach)).
     ///
     /// # Panics
     ///
@@ -40,7 +43,7 @@ impl Tokens {
             Places::Boxes(boxes) => assert_eq!(boxes.dims(), [batch, tokens, 4], "boxes"),
         }
         let reach = match &layout {
-            Layout::Same(_) => Reach::All,
+            Layout::Same(_) | Layout::Packed(_) => Reach::All,
             Layout::Each(grids) => {
                 assert_eq!(grids.len(), batch, "grids and images");
                 real_cells(grids, &places, [batch, tokens], &embeddings.device())
@@ -53,6 +56,7 @@ impl Tokens {
             places,
             reach,
             sizes: None,
+            placed: None,
         }
     }
 
@@ -173,6 +177,12 @@ impl Tokens {
         self.sizes.clone()
     }
 
+    /// Which tokens have a place in their image, `[batch, tokens]`; none where all have. In a pack, class tokens have
+    /// none: nothing turns or moves them, and they are in no mean.
+    pub fn placed(&self) -> Option<Tensor<2, Bool>> {
+        self.placed.clone()
+    }
+
     /// Whether there is one token per grid cell, in row-major order.
     pub fn is_whole_grid(&self) -> bool {
         matches!(self.places, Places::Cells)
@@ -202,6 +212,15 @@ impl Tokens {
     pub fn with_sizes(mut self, sizes: Tensor<2>) -> Self {
         assert_eq!(sizes.dims(), [self.batch(), self.tokens()], "sizes");
         self.sizes = Some(sizes);
+        self
+    }
+
+    /// Says which tokens have a place: `placed` is `[batch, tokens]`.
+    #[must_use]
+    #[track_caller]
+    pub fn with_placed(mut self, placed: Tensor<2, Bool>) -> Self {
+        assert_eq!(placed.dims(), [self.batch(), self.tokens()], "placed");
+        self.placed = Some(placed);
         self
     }
 
@@ -268,29 +287,8 @@ impl Tokens {
             layout: self.layout,
             places: self.places.select(&index),
             reach: self.reach.select(&index),
+            placed: self.placed.map(|placed| picked(placed, &index)),
             sizes: self.sizes.map(|sizes| sizes.gather(1, index)),
-        }
-    }
-
-    /// Box of each token, `[1 or batch, tokens, 4]`: `[center y, center x, height, width]` in pixels.
-    pub fn boxes_px(&self) -> Tensor<3> {
-        let boxes = || {
-            let cells = self.layout.cells();
-            let grids = self.layout.grids();
-            let boxes = grids
-                .iter()
-                .flat_map(|grid| grid_boxes_px(grid, cells))
-                .collect();
-            let boxes = TensorData::new::<f32, _>(boxes, [grids.len(), cells, 4]);
-            Tensor::<3>::from_data(boxes, (&self.embeddings.device(), DType::F32))
-        };
-        match &self.places {
-            Places::Boxes(boxes) => boxes.clone(),
-            Places::Cells => boxes(),
-            Places::Picked(cell) => gather_rows(
-                boxes().expand([self.batch(), self.layout.cells(), 4]),
-                cell.clone(),
-            ),
         }
     }
 
@@ -323,9 +321,12 @@ impl Tokens {
     }
 
     /// Logarithms of the sizes behind zeros for the prefix, `[batch, prefix + tokens]`, or none where each token is one
-    /// patch: what proportional attention adds to the scores of the keys (ToMe).
+    /// patch: what proportional attention adds to the scores of the keys (ToMe). A token of size 0, which stands for no
+    /// patch, gets 0, as the prefix does.
     pub fn log_sizes(&self) -> Option<Tensor<2>> {
-        let sizes = self.sizes()?.log();
+        let sizes = self.sizes()?;
+        let none = sizes.clone().equal_elem(0.0);
+        let sizes = sizes.mask_fill(none, 1.0).log();
         let zeros = Tensor::zeros(
             [self.batch(), self.prefix],
             (&sizes.device(), sizes.dtype()),
@@ -336,13 +337,10 @@ impl Tokens {
         })
     }
 
-    /// Mean of the patch tokens, `[batch, dim]`: padding left out, merged tokens by their sizes.
+    /// Mean of the patch tokens, `[batch, dim]`: padding and tokens without a place left out, merged tokens by their
+    /// sizes.
     pub fn mean(&self) -> Tensor<2> {
-        let weights = match (self.valid(), self.sizes.clone()) {
-            (Some(valid), Some(sizes)) => Some(valid.float().cast(sizes.dtype()) * sizes),
-            (valid, sizes) => sizes.or(valid.map(|valid| valid.float())),
-        };
-        weighted_mean(self.patch_embeddings(), weights)
+        weighted_mean(self.patch_embeddings(), self.patch_counts())
     }
 }
 
@@ -364,17 +362,6 @@ fn real_cells(
         TensorData::new(real, [batch, tokens]),
         device,
     ))
-}
-
-/// Boxes of every cell of `grid`, then zeros up to `cells` of them.
-fn grid_boxes_px(grid: &PatchGrid, cells: usize) -> Vec<f32> {
-    let [height, width] = grid.window.kernel.map(|side| side as f32);
-    let mut boxes: Vec<f32> = grid
-        .centers()
-        .flat_map(|[_, y, x]| [y, x, height, width])
-        .collect();
-    boxes.resize(4 * cells, 0.0);
-    boxes
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use burn_patch::tokens::{Attend, Layout, Restore};
 use burn_patch::{Noise, Tokens};
 
 use crate::Error;
+use crate::encoder::count::Count;
 use crate::encoder::drop_rate::drop_rate;
 use crate::encoder::encoder_layout::{EncoderInput, EncoderLayout};
 use crate::encoder::way::Way;
@@ -76,7 +77,7 @@ impl Encoder {
     ///
     /// If positions cannot place them or a reducer cannot take them.
     pub fn layout(&self, input: &EncoderInput) -> Result<EncoderLayout, Error> {
-        let (mut tokens, mut places) = (input.tokens, input.places);
+        let (mut count, mut places) = (input.count(), input.places);
         self.position
             .check(&Layout::Same(input.grid), places, input.prefix)?;
         let mut attended = Vec::with_capacity(self.blocks.len());
@@ -88,7 +89,7 @@ impl Encoder {
             for stage in [Stage::BeforeBlock(block), Stage::AfterAttention(block)] {
                 if let Stage::AfterAttention(_) = stage {
                     self.check_windows(block, input, places)?;
-                    attended.push(tokens);
+                    attended.push(count.tokens);
                 }
                 for reduce in self.at(stage) {
                     if reduce.sees() == Sees::ClassScores && input.prefix == 0 {
@@ -101,14 +102,14 @@ impl Encoder {
                             got: width,
                         });
                     }
-                    tokens = reduce.output(tokens, block)?;
+                    count = count.reduced(reduce, block)?;
                     places = reduce.places(places)?;
                 }
             }
         }
         Ok(EncoderLayout {
             attended,
-            tokens,
+            tokens: count.tokens,
             places,
         })
     }
@@ -118,19 +119,24 @@ impl Encoder {
     /// # Errors
     ///
     /// If a reducer cannot take that many.
-    pub fn noise(&self, batch: usize, mut tokens: usize) -> Result<usize, Error> {
+    pub fn noise(&self, batch: usize, tokens: usize) -> Result<usize, Error> {
+        self.noise_from(batch, Count { tokens, grid: None })
+    }
+
+    /// As [`noise`](Self::noise), for what is known of tokens.
+    pub(crate) fn noise_from(&self, batch: usize, mut count: Count) -> Result<usize, Error> {
         let (mut noise, mut changed) = (0, true);
         for block in 0..self.blocks.len() {
             for stage in [Stage::BeforeBlock(block), Stage::AfterAttention(block)] {
                 if stage == Stage::AfterAttention(block) {
                     if changed || self.asks(block) {
-                        noise += self.position.noise(batch, tokens);
+                        noise += self.position.noise(batch, count.tokens);
                     }
                     changed = false;
                 }
                 for reduce in self.at(stage) {
-                    noise += reduce.noise(batch, tokens);
-                    tokens = reduce.output(tokens, block)?;
+                    noise += reduce.noise(batch, count.tokens);
+                    count = count.reduced(reduce, block)?;
                     changed = true;
                 }
             }
@@ -146,6 +152,17 @@ impl Encoder {
     /// `taps` names.
     #[track_caller]
     pub fn forward(&self, tokens: Tokens, taps: &[usize], noise: &mut Noise<'_>) -> Encoded {
+        self.forward_placed(self.position.add(tokens, 0), taps, noise)
+    }
+
+    /// As [`forward`](Self::forward), for tokens that have what positions add before the first block: those of a
+    /// [pack](burn_patch::pack), where it was added to each image.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    #[track_caller]
+    pub fn forward_placed(&self, tokens: Tokens, taps: &[usize], noise: &mut Noise<'_>) -> Encoded {
         let blocks = self.blocks.len();
         assert!(
             taps.iter().all(|tap| *tap < blocks),
@@ -158,7 +175,9 @@ impl Encoder {
         };
         let mut tapped = Vec::with_capacity(taps.len());
         for (index, block) in self.blocks.iter().enumerate() {
-            run.tokens = self.position.add(run.tokens, index);
+            if index > 0 {
+                run.tokens = self.position.add(run.tokens, index);
+            }
             for reduce in self.at(Stage::BeforeBlock(index)) {
                 let reduced = reduce.reduce(run.tokens.clone(), Seen::Tokens, index, noise);
                 run.take(reduced);

@@ -3,6 +3,8 @@
 use burn_patch::grid::PatchGrid;
 use burn_patch::tokens::PlaceKind;
 
+use crate::encoder::count::Count;
+
 /// What comes into an encoder, as far as it is known without an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EncoderInput {
@@ -16,6 +18,16 @@ pub struct EncoderInput {
     pub prefix: usize,
     /// Width of the tokens.
     pub dim: usize,
+}
+
+impl EncoderInput {
+    /// How many tokens come in.
+    pub(crate) fn count(&self) -> Count {
+        Count {
+            tokens: self.tokens,
+            grid: (self.places == PlaceKind::Cells).then_some(self.grid),
+        }
+    }
 }
 
 /// What an encoder makes of its input, without running it.

@@ -1,5 +1,6 @@
 //! The transformer encoder: configuration, sizes, and running it.
 
+mod count;
 mod drop_rate;
 mod encoder;
 mod encoder_config;

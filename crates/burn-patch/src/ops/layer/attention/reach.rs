@@ -35,7 +35,7 @@ pub enum Reach {
 
 impl Reach {
     /// Self-attention within segments that lie one after another: `lengths[image]` are those of one row of the batch,
-    /// what is left of its `tokens` is padding.
+    /// what is left of its `tokens` is padding. Numbers count on from row to row.
     ///
     /// # Panics
     ///
@@ -49,21 +49,24 @@ impl Reach {
     /// let Reach::Segments { queries, .. } = reach else {
     ///     unreachable!()
     /// };
-    /// let want = [[0, 0, 1, 1, 1, -1], [0, 0, 0, 0, -1, -1]];
+    /// let want = [[0, 0, 1, 1, 1, -1], [2, 2, 2, 2, -1, -1]];
     /// queries.into_data().assert_eq(&want.into(), false);
     /// ```
     #[track_caller]
     pub fn packed(lengths: &[Vec<usize>], tokens: usize, device: &Device) -> Self {
         let mut numbers = Vec::with_capacity(lengths.len() * tokens);
+        let mut next = 0;
         for (image, lengths) in lengths.iter().enumerate() {
             let total: usize = lengths.iter().sum();
             assert!(
                 total <= tokens,
                 "segments of image {image}: expected at most {tokens} tokens, got {total}"
             );
-            let segments = lengths.iter().enumerate();
-            numbers.extend(segments.flat_map(|(number, &len)| vec![number as i32; len]));
-            numbers.resize((image + 1) * tokens, -1);
+            for &len in lengths {
+                numbers.resize(numbers.len() + len, next);
+                next += 1;
+            }
+            numbers.resize((image + 1) * tokens, -1_i32);
         }
         let numbers = TensorData::new(numbers, [lengths.len(), tokens]);
         let numbers = Tensor::<2, Int>::from_data(numbers, device);
