@@ -95,14 +95,6 @@ pub enum Error {
          batch (`forward_padded`)"
     )]
     PackedPositions,
-    /// Reducers where images share rows: they would choose among the tokens of several, or mix them.
-    #[error(
-        "a pack takes no reducers, got {got}; expected none, or images in a padded batch (`forward_padded`)"
-    )]
-    PackedReducers {
-        /// How many there are.
-        got: usize,
-    },
     /// Tokens that do not lie in windows.
     #[error("blocks that attend within windows need {expected}, got {got}")]
     Windows {
@@ -110,6 +102,14 @@ pub enum Error {
         expected: &'static str,
         /// What they were given.
         got: String,
+    },
+    /// Reducers where images share rows: they would choose among the tokens of several, or mix them.
+    #[error(
+        "a pack takes no reducers, got {got}; expected none, or images in a padded batch (`forward_padded`)"
+    )]
+    PackedReducers {
+        /// How many there are.
+        got: usize,
     },
     /// A reducer that gives tokens of another width than the blocks'.
     #[error("expected a reducer that gives tokens of width {expected}, got {got}")]

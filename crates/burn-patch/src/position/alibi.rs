@@ -28,7 +28,7 @@ pub struct AlibiPositionConfig {}
 /// # Shapes
 ///
 /// - tokens on any grid or off it
-/// - bias `[1 or batch, heads, prefix + tokens, prefix + tokens]`; 0 for prefix tokens
+/// - bias `[1 or batch, heads, prefix + tokens, prefix + tokens]`; 0 for prefix tokens and those without a place
 ///
 /// # Equation
 ///
@@ -97,7 +97,11 @@ impl Position for AlibiPosition {
         let slopes = TensorData::new(self.slopes.clone(), [1, self.slopes.len(), 1, 1]);
         let slopes = Tensor::from_data(slopes, (&distance.device(), distance.dtype()));
         Attend {
-            bias: Some(bias_behind_prefix(distance * slopes.neg(), prefix)),
+            bias: Some(bias_behind_prefix(
+                distance * slopes.neg(),
+                tokens.placed(),
+                prefix,
+            )),
             ..Attend::default()
         }
     }

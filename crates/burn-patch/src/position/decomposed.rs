@@ -35,7 +35,7 @@ pub struct DecomposedPositionConfig {
 /// # Shapes
 ///
 /// - tokens on any grid, some of its cells, or off it
-/// - [`Decomposed`] for queries of `heads` times `dim/heads`; nothing for prefix tokens
+/// - [`Decomposed`] for queries of `heads` times `dim/heads`; nothing for prefix tokens and those without a place
 ///
 /// # Equation
 ///
@@ -137,6 +137,7 @@ impl Position for DecomposedPosition {
         let decomposed = Decomposed {
             axes: [axis(rows, y, whole), axis(cols, x, whole)],
             grid,
+            placed: tokens.placed(),
             prefix: tokens.prefix(),
         };
         Attend {

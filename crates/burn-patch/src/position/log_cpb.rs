@@ -46,7 +46,7 @@ pub struct LogCpbPositionConfig {
 /// # Shapes
 ///
 /// - tokens on any grid, some of its cells, or off it
-/// - bias `[1 or batch, heads, prefix + tokens, prefix + tokens]`; 0 for prefix tokens
+/// - bias `[1 or batch, heads, prefix + tokens, prefix + tokens]`; 0 for prefix tokens and those without a place
 ///
 /// # Equation
 ///
@@ -143,7 +143,7 @@ impl Position for LogCpbPosition {
             None => self.between(tokens, block),
         };
         Attend {
-            bias: Some(bias_behind_prefix(bias, prefix)),
+            bias: Some(bias_behind_prefix(bias, tokens.placed(), prefix)),
             ..Attend::default()
         }
     }

@@ -1,6 +1,6 @@
 //! Biases that the query decides, an axis at a time.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Bool, Int, Tensor};
 
 use crate::tokens::behind_prefix::bias_behind_prefix;
 
@@ -13,7 +13,7 @@ use crate::tokens::behind_prefix::bias_behind_prefix;
 /// # Equation
 ///
 /// `bias[q, k] = Q[q]·R_rows[Δy(q, k)] + Q[q]·R_cols[Δx(q, k)]`, with queries as projected: the scale of the scores is not
-/// theirs here. Where `q` or `k` is of the prefix it is 0.
+/// theirs here. Where `q` or `k` is of the prefix, or has no place, it is 0.
 #[derive(Debug, Clone)]
 pub struct Decomposed {
     /// Rows, then columns.
@@ -21,6 +21,8 @@ pub struct Decomposed {
     /// The grid `[rows, cols]` whose cells the keys are, row by row; then the keys that [`axes`](Self::axes) speak of are
     /// its rows, and its columns. None: each key has an offset of its own.
     pub grid: Option<[usize; 2]>,
+    /// Which patch tokens have a place, `[batch, tokens]`; none: all have.
+    pub placed: Option<Tensor<2, Bool>>,
     /// Prefix tokens, which have no offsets.
     pub prefix: usize,
 }
@@ -59,7 +61,7 @@ impl Decomposed {
     ///     index: Tensor::from_ints([[[1, 0], [2, 1]]], &device),
     ///     share: None,
     /// };
-    /// let decomposed = Decomposed { axes: [none, cols], grid: Some([1, 2]), prefix: 0 };
+    /// let decomposed = Decomposed { axes: [none, cols], grid: Some([1, 2]), placed: None, prefix: 0 };
     /// let bias = decomposed.bias(Tensor::from_floats([[[1.0], [10.0]]], &device), 1);
     /// bias.into_data().assert_eq(&[[[[0.0f32, 5.0], [70.0, 0.0]]]].into(), true);
     /// ```
@@ -80,7 +82,7 @@ impl Decomposed {
                 sum.reshape(shape)
             }
         };
-        bias_behind_prefix(bias, self.prefix)
+        bias_behind_prefix(bias, self.placed.clone(), self.prefix)
     }
 }
 
@@ -153,6 +155,7 @@ mod tests {
                 share: None,
             }),
             grid,
+            placed: None,
             prefix: 1,
         };
         let lines = make([&[0, 1], &[0, 1, 2]], Some([2, 3]));

@@ -53,7 +53,7 @@ pub struct RelativeBiasPositionConfig {
 /// # Equation
 ///
 /// `bias[q, k] = table[(Δy + rows − 1)·(2·cols − 1) + Δx + cols − 1]` with `Δ` the place of `q` less that of `k`. Prefix
-/// tokens have 0, or with class rows `table[n]` from the class token, `table[n + 1]` to it and `table[n + 2]` of it to
+/// tokens, and those without a place, have 0, or with class rows `table[n]` from the class token, `table[n + 1]` to it and `table[n + 2]` of it to
 /// itself, where `n = (2·rows − 1)·(2·cols − 1)`.
 ///
 /// # Departures
@@ -170,7 +170,7 @@ impl Position for RelativeBiasPosition {
         let cells = entries(grid);
         let bias = read_offsets(table.clone().slice_dim(0, ..cells), grid, tokens);
         let bias = match self.class_rows {
-            false => bias_behind_prefix(bias, tokens.prefix()),
+            false => bias_behind_prefix(bias, tokens.placed(), tokens.prefix()),
             true => behind_class(bias, table.slice_dim(0, cells..)),
         };
         Attend {
