@@ -68,7 +68,7 @@ pub struct BlockMaskConfig {
 /// let mask = BlockMaskConfig::new(0.5).init(&device);
 /// let plan = mask.plan(1, grid, &[0.5; 5 * 12], &device)?;
 /// plan.restore.mask().into_data().assert_eq(
-///     &[[1.0f32, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0]].into(),
+///     &[[1.0f32, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0]].into(),
 ///     true,
 /// );
 /// # Ok::<(), burn_patch::Error>(())
