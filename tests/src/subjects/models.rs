@@ -3,8 +3,10 @@
 use burn::tensor::Device;
 use burn_patch::Noise;
 use burn_patch::embed::{LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
+use burn_patch::layers::Activation;
 use burn_patch::position::{AnyPositionConfig, SinCosPositionConfig};
 use burn_patch::reduce::AnyReduceConfig;
+use burn_vit::layers::QkvBias;
 use burn_vit::{
     EncoderConfig, HeadConfig, MaeConfig, Pooling, PrefixConfig, ReconstructedPatches, ReduceAt,
     VitConfig,
@@ -15,7 +17,7 @@ use crate::det::det;
 use crate::subject::Subject;
 
 pub(super) fn subjects() -> Vec<Subject> {
-    vec![vit(), mae(), reducing_vit(), windows_mae()]
+    vec![vit(), optional_vit(), mae(), reducing_vit(), windows_mae()]
 }
 
 fn encoder() -> EncoderConfig {
@@ -39,6 +41,34 @@ fn vit() -> Subject {
             .forward_features(images.clone(), Noise::None)
             .into_embeddings();
         vec![tokens, vit.forward(images).unsqueeze_dim(1)]
+    })
+}
+
+/// Every option that a published model asks for.
+fn optional_vit() -> Subject {
+    let init = |device: &Device| {
+        let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+        let within = AnyPositionConfig::by_name("rotary-axial");
+        let encoder = encoder()
+            .with_activation(Activation::SwiGlu)
+            .with_mlp_norm(true)
+            .with_mlp_hidden(Some(12))
+            .with_qkv_bias(QkvBias::NoKey)
+            .with_qk_norm(true)
+            .with_pre_norm(true)
+            .with_position_within(within);
+        let head = HeadConfig::classes(5)
+            .with_pooling(Pooling::ClassTokenBeforeNorm)
+            .with_distilled(true);
+        VitConfig::new(SIZE, encoder)
+            .with_prefix(PrefixConfig::new().with_dist_token(true).with_registers(1))
+            .with_head(head)
+            .init(embed, device)
+    };
+    Subject::new("Vit with options", init, |vit, device, dtype| {
+        let tokens = vit.forward_features(images(device, dtype), Noise::None);
+        let logits = vit.head.forward(&tokens);
+        vec![tokens.into_embeddings(), logits.unsqueeze_dim(1)]
     })
 }
 
