@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use burn_patch::embed::LinearPatchEmbed;
+use burn_patch::embed::{LinearPatchEmbed, PatchEmbed};
+use burn_patch::position::{AnyPosition, BiasResize};
 use burn_patch::resample::{Align, Filter, Profile};
 
 use crate::import::architecture::Architecture;
@@ -59,6 +60,7 @@ pub struct Importer {
     image: Option<[usize; 2]>,
     profile: Option<Profile>,
     allowed: Vec<String>,
+    halves: bool,
 }
 
 /// What is known of a checkpoint without loading it.
@@ -111,6 +113,7 @@ impl Importer {
             image: None,
             profile: None,
             allowed: Vec::new(),
+            halves: false,
         }
     }
 
@@ -163,6 +166,13 @@ impl Importer {
         self
     }
 
+    /// With values of 16 bits kept as they are; else every parameter is an `f32`.
+    #[must_use]
+    pub fn keep_halves(mut self) -> Self {
+        self.halves = true;
+        self
+    }
+
     /// Though parameters or tensors with this name, or whose names start with it, are missing or unused.
     #[must_use]
     pub fn allow(mut self, name: impl Into<String>) -> Self {
@@ -183,8 +193,10 @@ impl Importer {
         };
         let (config, preparation) = self.configured(checkpoint.path())?;
         let source = understand(dialect, checkpoint.entries(), &self.facts, &config)?;
+        // Tables of relative biases are resized in the module, once they are loaded.
+        let image = self.image.filter(|_| !source.places.relative);
         let architecture = Architecture {
-            image: self.image.unwrap_or(source.image),
+            image: image.unwrap_or(source.image),
             ..source.clone()
         };
         let plan = plan(dialect, &source, &architecture, checkpoint.entries())?;
@@ -227,12 +239,16 @@ impl Importer {
         let model = match architecture.mae_config() {
             Some(config) => {
                 let mae = config.try_init(embed, device).map_err(refuse)?;
-                ImportedModel::Mae(fill(mae, values, &plan.missing)?)
+                ImportedModel::Mae(fill(mae, values, &plan.missing, self.halves)?)
             }
             None => {
                 let config = architecture.vit_config();
                 let vit = config.try_init(embed, device).map_err(refuse)?;
-                ImportedModel::Vit(fill(vit, values, &plan.missing)?)
+                let mut vit = fill(vit, values, &plan.missing, self.halves)?;
+                if let Some(image) = self.image.filter(|_| architecture.places.relative) {
+                    resize_biases(&mut vit, image).map_err(refuse)?;
+                }
+                ImportedModel::Vit(vit)
             }
         };
         Ok(Imported {
@@ -267,6 +283,19 @@ impl Importer {
     }
 }
 
+/// Tables of relative biases for images of another size, resized as timm does for BEiT.
+fn resize_biases(vit: &mut Vit<LinearPatchEmbed>, image: [usize; 2]) -> Result<(), crate::Error> {
+    let grid = vit.patch_embed.layout(image)?;
+    vit.encoder.position_within = match vit.encoder.position_within.take() {
+        Some(AnyPosition::RelativeBias(bias)) => {
+            let resized = bias.resized([grid.rows, grid.cols], BiasResize::Geometric)?;
+            Some(AnyPosition::RelativeBias(resized))
+        }
+        other => other,
+    };
+    Ok(())
+}
+
 /// How the library of a dialect resizes its tables.
 fn usual_profile(dialect: Dialect, arch: &Architecture, plan: &Plan) -> Profile {
     match dialect {
@@ -285,9 +314,11 @@ fn usual_profile(dialect: Dialect, arch: &Architecture, plan: &Plan) -> Profile 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Distribution, Tensor};
+    use burn::tensor::{DType, Distribution, Tensor};
 
+    use crate::import::array::Array;
     use crate::import::export::export;
+    use crate::prefix::PrefixConfig;
 
     /// A folder with a tiny ViT in timm's names, which goes with the value.
     struct Folder(PathBuf);
@@ -399,6 +430,30 @@ mod tests {
         };
         let images = Tensor::random([1, 3, 48, 64], Distribution::Default, &device);
         assert_eq!(vit.forward(images).dims(), [1, 3]);
+    }
+
+    #[test]
+    fn halves_are_kept_where_asked_for() {
+        let folder = Folder::new("halves");
+        let path = folder.0.join("model.safetensors");
+        let header = r#"{"cls_token":{"dtype":"BF16","shape":[1,1,12],"data_offsets":[0,24]}}"#;
+        let length = (header.len() as u64).to_le_bytes();
+        let bytes = [&length[..], header.as_bytes(), &[0x80, 0x3f].repeat(12)].concat();
+        std::fs::write(&path, bytes).unwrap();
+        let checkpoint = Checkpoint::open(&path).unwrap();
+        let entry = checkpoint.entry("cls_token").unwrap();
+        let ones = Array::decode(entry, &checkpoint.read("cls_token").unwrap()).unwrap();
+        assert_eq!(ones.values, [1.0; 12]);
+        let device = Device::flex();
+        for (halves, dtype) in [(true, DType::BF16), (false, DType::F32)] {
+            let prefix = PrefixConfig::new().init(12, &device);
+            let values = HashMap::from([("cls_token".to_owned(), ones.clone())]);
+            let token = fill(prefix, values, &[], halves)
+                .unwrap()
+                .cls_token
+                .unwrap();
+            assert_eq!(token.val().dtype(), dtype);
+        }
     }
 
     #[test]
