@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from timm.layers import GluMlp, LayerNorm
+from timm.models.beit import Beit, checkpoint_filter_fn
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
 
@@ -73,6 +74,18 @@ def dinov3(images, other):
     weights |= {key: value for key, value in model.state_dict().items() if key.endswith("periods")}
     config = timm_config("vit_base_patch16_dinov3", 10)
     write("timm_dinov3", weights, outputs(model, images, other), "timm Eva as DINOv3", config)
+
+
+def beit(images, other):
+    arguments = dict(SIZES, num_classes=10, use_abs_pos_emb=False, use_rel_pos_bias=True, init_values=0.1)
+    model = noise(Beit(**arguments))
+    larger = Beit(**{**arguments, "img_size": tuple(other.shape[2:])}).eval()
+    # On load, timm resizes tables in geometric progression.
+    larger.load_state_dict(checkpoint_filter_fn(model.state_dict(), larger), strict=False)
+    io = outputs(model, images)
+    io |= {f"{name}_other": value for name, value in outputs(larger, other).items()}
+    config = timm_config("beit_base_patch16_224", 10)
+    write("timm_beit_resized", model.state_dict(), io, "timm Beit, loaded for another size", config)
 
 
 def packed(**more):
@@ -139,6 +152,7 @@ def main():
     dinov2_g(images)
     facebook_dinov2(images)
     facebook_mae()
+    beit(images, other)
 
 
 if __name__ == "__main__":

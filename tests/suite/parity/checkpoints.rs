@@ -36,6 +36,7 @@ whole_models! {
     hf_vit;
     hf_vit_mae;
     timm_beit;
+    timm_beit_resized;
     timm_clip;
     timm_deit_distilled;
     timm_dinov2_g;
