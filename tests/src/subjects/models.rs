@@ -5,11 +5,13 @@ use burn_patch::Noise;
 use burn_patch::embed::{
     LinearPatchEmbedConfig, OverlapPatchEmbedConfig, PatchEmbed, QuadtreePatchEmbedConfig,
 };
+use burn_patch::layers::Activation;
 use burn_patch::pack::Packer;
 use burn_patch::position::{AnyPositionConfig, BlockWindows, SinCosPositionConfig};
 use burn_patch::reduce::{
     AnyReduceConfig, DynamicVitConfig, EVitConfig, MergeSchedule, RandomMaskConfig, ToMeConfig,
 };
+use burn_vit::layers::QkvBias;
 use burn_vit::{
     EncoderConfig, HeadConfig, MaeConfig, Pooling, PrefixConfig, ReconstructedPatches, ReduceAt,
     Stage, VitConfig,
@@ -23,6 +25,7 @@ pub(super) fn subjects() -> Vec<Subject> {
     let rotary = ["rotary-axial", "rotary-mixed", "rotary-dinov3", "m-rope"].map(rotary_vit);
     let others = [
         vit(),
+        optional_vit(),
         windowed_vit(),
         mae(),
         reducing_vit(),
@@ -77,6 +80,34 @@ fn windowed_vit() -> Subject {
     };
     Subject::new("Vit of windows", init, |vit, device, dtype| {
         vec![vit.forward(images(device, dtype)).unsqueeze_dim(1)]
+    })
+}
+
+/// Every option that a published model asks for.
+fn optional_vit() -> Subject {
+    let init = |device: &Device| {
+        let embed = LinearPatchEmbedConfig::new(STRIDE, CHANNELS, DIM).init(device);
+        let within = AnyPositionConfig::by_name("rotary-axial");
+        let encoder = encoder()
+            .with_activation(Activation::SwiGlu)
+            .with_mlp_norm(true)
+            .with_mlp_hidden(Some(12))
+            .with_qkv_bias(QkvBias::NoKey)
+            .with_qk_norm(true)
+            .with_pre_norm(true)
+            .with_position_within(within);
+        let head = HeadConfig::classes(5)
+            .with_pooling(Pooling::ClassTokenBeforeNorm)
+            .with_distilled(true);
+        VitConfig::new(SIZE, encoder)
+            .with_prefix(PrefixConfig::new().with_dist_token(true).with_registers(1))
+            .with_head(head)
+            .init(embed, device)
+    };
+    Subject::new("Vit with options", init, |vit, device, dtype| {
+        let tokens = vit.forward_features(images(device, dtype), Noise::None);
+        let logits = vit.head.forward(&tokens);
+        vec![tokens.into_embeddings(), logits.unsqueeze_dim(1)]
     })
 }
 

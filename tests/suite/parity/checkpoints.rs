@@ -7,7 +7,7 @@ use burn_patch::embed::{FlatOrder, PatchEmbed, unpatchify};
 use burn_patch::grid::{Remainder, Window};
 use burn_patch::{Noise, Tokens};
 use burn_patch_tests::{Golden, backends, golden_folder, largest_difference, tolerance};
-use burn_vit::import::{Imported, ImportedModel, Importer};
+use burn_vit::import::{Decoder, Facts, Imported, ImportedModel, Importer};
 
 use crate::parity::kept_ids;
 
@@ -26,6 +26,8 @@ macro_rules! whole_models {
 }
 
 whole_models! {
+    facebook_dinov2 (with_heads 3);
+    facebook_mae (with_facts facebook_mae_facts());
     hf_clip_vision;
     hf_dinov2;
     hf_dinov2_registers;
@@ -34,7 +36,11 @@ whole_models! {
     hf_vit;
     hf_vit_mae;
     timm_beit;
+    timm_beit_resized;
+    timm_clip;
     timm_deit_distilled;
+    timm_dinov2_g;
+    timm_dinov3;
     timm_eva02;
     timm_naflexvit;
     timm_rope_axial;
@@ -44,6 +50,25 @@ whole_models! {
     timm_vit_map;
     timm_vit_reg4_ls_qknorm;
     torchvision_vit (with_heads 3);
+}
+
+/// What the original masked autoencoder keeps in its code.
+fn facebook_mae_facts() -> Facts {
+    let decoder = Decoder {
+        dim: 32,
+        depth: 2,
+        heads: 4,
+        hidden: 128,
+        mask_ratio: 0.75,
+        normalized: true,
+    };
+    Facts {
+        heads: Some(3),
+        // That of transformers, which made the outputs.
+        epsilon: Some(1e-12),
+        decoder: Some(Some(decoder)),
+        ..Facts::default()
+    }
 }
 
 fn io(folder: &str) -> Io {

@@ -10,6 +10,8 @@ use crate::import::file::{Dtype, Entry};
 pub(crate) struct Array {
     pub(crate) shape: Vec<usize>,
     pub(crate) values: Vec<f32>,
+    /// The type that they are stored as.
+    pub(crate) stored: Dtype,
 }
 
 impl Array {
@@ -48,6 +50,7 @@ impl Array {
         Ok(Self {
             shape: entry.shape.clone(),
             values,
+            stored: entry.dtype,
         })
     }
 
@@ -83,6 +86,7 @@ impl Array {
         Self {
             shape: vec![cols, rows],
             values,
+            stored: self.stored,
         }
     }
 
@@ -98,6 +102,7 @@ impl Array {
                 .map(|at| self.values[cell(at)])
                 .collect(),
             shape: vec![dim, channels, height, width],
+            stored: self.stored,
         }
     }
 }
@@ -116,6 +121,7 @@ mod tests {
             values: (0..shape.iter().product())
                 .map(|i: usize| i as f32)
                 .collect(),
+            stored: Dtype::F32,
         }
     }
 

@@ -12,6 +12,7 @@ use crate::import::architecture::{Act, Architecture};
 use crate::import::array::Array;
 use crate::import::dialect::{Dialect, How, Which};
 use crate::import::error::ImportError;
+use crate::import::file::Dtype;
 use crate::import::part::{Kind, Part, parts};
 use crate::import::written_config::written_config;
 
@@ -137,6 +138,7 @@ fn collect<M: Module>(model: &M) -> HashMap<String, Array> {
             let array = Array {
                 shape: data.shape().to_vec(),
                 values: data.try_to_vec_as().expect("floats"),
+                stored: Dtype::F32,
             };
             self.values.insert(parts.join("."), array);
         }

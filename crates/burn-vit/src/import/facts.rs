@@ -231,6 +231,12 @@ impl Facts {
 
 /// Refuses sizes that no model has.
 fn checked(arch: Architecture) -> Result<Architecture, ImportError> {
+    if arch.decoder.is_some_and(|decoder| decoder.heads == 0) {
+        return Err(ImportError::Open {
+            what: "the number of the decoder's attention heads",
+            hint: "a config.json beside the weights, or the decoder itself".to_owned(),
+        });
+    }
     let refuse = |what: &str, got: String, expected: &str| {
         Err(ImportError::Unsupported {
             what: what.to_owned(),
@@ -269,7 +275,13 @@ fn checked(arch: Architecture) -> Result<Architecture, ImportError> {
             "sizes of 1 to 2²⁰",
         );
     }
-    if !arch.dim.is_multiple_of(arch.heads) {
+    let of_decoder = arch.decoder.map(|decoder| (decoder.dim, decoder.heads));
+    let widths = [Some((arch.dim, arch.heads)), of_decoder];
+    if !widths
+        .iter()
+        .flatten()
+        .all(|(dim, heads)| dim.is_multiple_of(*heads))
+    {
         return refuse("heads", arch.heads.to_string(), "a divisor of the width");
     }
     if arch.pooling == Pool::Class && !arch.class_token {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use burn_patch::embed::LinearPatchEmbed;
+use burn_patch::embed::{LinearPatchEmbed, PatchEmbed};
+use burn_patch::position::{AnyPosition, BiasResize};
 use burn_patch::resample::{Align, Filter, Profile};
 
 use crate::import::architecture::Architecture;
@@ -59,6 +60,7 @@ pub struct Importer {
     image: Option<[usize; 2]>,
     profile: Option<Profile>,
     allowed: Vec<String>,
+    halves: bool,
 }
 
 /// What is known of a checkpoint without loading it.
@@ -111,6 +113,7 @@ impl Importer {
             image: None,
             profile: None,
             allowed: Vec::new(),
+            halves: false,
         }
     }
 
@@ -163,6 +166,13 @@ impl Importer {
         self
     }
 
+    /// With values of 16 bits kept as they are; else every parameter is an `f32`.
+    #[must_use]
+    pub fn keep_halves(mut self) -> Self {
+        self.halves = true;
+        self
+    }
+
     /// Though parameters or tensors with this name, or whose names start with it, are missing or unused.
     #[must_use]
     pub fn allow(mut self, name: impl Into<String>) -> Self {
@@ -183,8 +193,10 @@ impl Importer {
         };
         let (config, preparation) = self.configured(checkpoint.path())?;
         let source = understand(dialect, checkpoint.entries(), &self.facts, &config)?;
+        // Tables of relative biases are resized in the module, once they are loaded.
+        let image = self.image.filter(|_| !source.places.relative);
         let architecture = Architecture {
-            image: self.image.unwrap_or(source.image),
+            image: image.unwrap_or(source.image),
             ..source.clone()
         };
         let plan = plan(dialect, &source, &architecture, checkpoint.entries())?;
@@ -227,12 +239,16 @@ impl Importer {
         let model = match architecture.mae_config() {
             Some(config) => {
                 let mae = config.try_init(embed, device).map_err(refuse)?;
-                ImportedModel::Mae(fill(mae, values, &plan.missing)?)
+                ImportedModel::Mae(fill(mae, values, &plan.missing, self.halves)?)
             }
             None => {
                 let config = architecture.vit_config();
                 let vit = config.try_init(embed, device).map_err(refuse)?;
-                ImportedModel::Vit(fill(vit, values, &plan.missing)?)
+                let mut vit = fill(vit, values, &plan.missing, self.halves)?;
+                if let Some(image) = self.image.filter(|_| architecture.places.relative) {
+                    resize_biases(&mut vit, image).map_err(refuse)?;
+                }
+                ImportedModel::Vit(vit)
             }
         };
         Ok(Imported {
@@ -267,6 +283,19 @@ impl Importer {
     }
 }
 
+/// Tables of relative biases for images of another size, resized as timm does for BEiT.
+fn resize_biases(vit: &mut Vit<LinearPatchEmbed>, image: [usize; 2]) -> Result<(), crate::Error> {
+    let grid = vit.patch_embed.layout(image)?;
+    vit.encoder.position_within = match vit.encoder.position_within.take() {
+        Some(AnyPosition::RelativeBias(bias)) => {
+            let resized = bias.resized([grid.rows, grid.cols], BiasResize::Geometric)?;
+            Some(AnyPosition::RelativeBias(resized))
+        }
+        other => other,
+    };
+    Ok(())
+}
+
 /// How the library of a dialect resizes its tables.
 fn usual_profile(dialect: Dialect, arch: &Architecture, plan: &Plan) -> Profile {
     match dialect {
@@ -279,5 +308,173 @@ fn usual_profile(dialect: Dialect, arch: &Architecture, plan: &Plan) -> Profile 
         // `interpolate_embeddings` of torchvision aligns corners.
         Dialect::Torchvision => Profile::Custom(Filter::Cubic(Align::Corners)),
         _ => Profile::HuggingFace,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{DType, Distribution, Tensor};
+
+    use crate::import::array::Array;
+    use crate::import::export::export;
+    use crate::prefix::PrefixConfig;
+
+    /// A folder with a tiny ViT in timm's names, which goes with the value.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let folder = format!("burn-vit-importer-{name}-{}", std::process::id());
+            let folder = std::env::temp_dir().join(folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            let device = Device::flex();
+            let preset = Preset::by_name("vit_tiny_patch16_224").unwrap();
+            let arch = Architecture {
+                image: [32, 32],
+                dim: 12,
+                hidden: 24,
+                depth: 1,
+                classes: Some(3),
+                ..preset.architecture().unwrap()
+            };
+            let embed = arch.embed_config().init(&device);
+            let vit = arch.vit_config().init(embed, &device);
+            export(&vit, &arch, Dialect::Timm, &folder).unwrap();
+            Self(folder)
+        }
+
+        /// The file with its header changed, of the same length.
+        fn change(&self, from: &str, to: &str) {
+            let path = self.0.join("model.safetensors");
+            let mut bytes = std::fs::read(&path).unwrap();
+            let mut places = bytes.windows(from.len());
+            let at = places.position(|window| window == from.as_bytes()).unwrap();
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+            std::fs::write(path, bytes).unwrap();
+        }
+
+        fn importer(&self) -> Importer {
+            Importer::new(&self.0)
+        }
+
+        fn error(&self, importer: &Importer) -> String {
+            importer.load(&Device::flex()).unwrap_err().to_string()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_and_unused_is_an_error_unless_allowed_by_name() {
+        let folder = Folder::new("unused");
+        folder.change("blocks.0.norm2.bias", "blocks.0.norm9.bias");
+        let error = folder.error(&folder.importer());
+        assert!(
+            error.contains("missing: [encoder.blocks.0.norm2.beta]"),
+            "{error}"
+        );
+        assert!(error.contains("unused: [blocks.0.norm9.bias]"), "{error}");
+        let importer = folder.importer().allow("blocks.0.norm9");
+        assert!(folder.error(&importer).contains("unused: []"));
+        let importer = importer.allow("encoder.blocks.0.norm2.beta");
+        let report = importer.load(&Device::flex()).unwrap().report;
+        assert_eq!(report.unused, ["blocks.0.norm9.bias"]);
+        assert!(
+            report
+                .to_string()
+                .contains("missing: encoder.blocks.0.norm2.beta")
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_no_number_is_refused_by_name() {
+        let folder = Folder::new("nan");
+        let path = folder.0.join("model.safetensors");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let end = bytes.len();
+        bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+        std::fs::write(path, bytes).unwrap();
+        let error = folder.error(&folder.importer());
+        assert!(error.contains("expected finite values, got NaN"), "{error}");
+    }
+
+    #[test]
+    fn a_cut_file_is_refused_with_its_name() {
+        let folder = Folder::new("cut");
+        let path = folder.0.join("model.safetensors");
+        let bytes = std::fs::read(&path).unwrap();
+        for length in [0, 7, 100, bytes.len() / 2, bytes.len() - 1] {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            let error = folder.error(&folder.importer());
+            assert!(error.contains("model.safetensors: "), "{length}: {error}");
+        }
+    }
+
+    #[test]
+    fn another_image_resizes_the_table_and_runs() {
+        let folder = Folder::new("resized");
+        let device = Device::flex();
+        let imported = folder
+            .importer()
+            .with_image([48, 64])
+            .load(&device)
+            .unwrap();
+        assert_eq!(imported.report.resized, ["pos_embed"]);
+        let ImportedModel::Vit(vit) = imported.model else {
+            panic!("expected a ViT");
+        };
+        let images = Tensor::random([1, 3, 48, 64], Distribution::Default, &device);
+        assert_eq!(vit.forward(images).dims(), [1, 3]);
+    }
+
+    #[test]
+    fn halves_are_kept_where_asked_for() {
+        let folder = Folder::new("halves");
+        let path = folder.0.join("model.safetensors");
+        let header = r#"{"cls_token":{"dtype":"BF16","shape":[1,1,12],"data_offsets":[0,24]}}"#;
+        let length = (header.len() as u64).to_le_bytes();
+        let bytes = [&length[..], header.as_bytes(), &[0x80, 0x3f].repeat(12)].concat();
+        std::fs::write(&path, bytes).unwrap();
+        let checkpoint = Checkpoint::open(&path).unwrap();
+        let entry = checkpoint.entry("cls_token").unwrap();
+        let ones = Array::decode(entry, &checkpoint.read("cls_token").unwrap()).unwrap();
+        assert_eq!(ones.values, [1.0; 12]);
+        let device = Device::flex();
+        for (halves, dtype) in [(true, DType::BF16), (false, DType::F32)] {
+            let prefix = PrefixConfig::new().init(12, &device);
+            let values = HashMap::from([("cls_token".to_owned(), ones.clone())]);
+            let token = fill(prefix, values, &[], halves)
+                .unwrap()
+                .cls_token
+                .unwrap();
+            assert_eq!(token.val().dtype(), dtype);
+        }
+    }
+
+    #[test]
+    fn a_preset_stands_in_for_the_configuration() {
+        let folder = Folder::new("preset");
+        std::fs::remove_file(folder.0.join("config.json")).unwrap();
+        let error = folder.error(&folder.importer());
+        assert!(
+            error.contains("the number of attention heads is open"),
+            "{error}"
+        );
+        assert!(
+            folder
+                .importer()
+                .with_heads(3)
+                .load(&Device::flex())
+                .is_ok()
+        );
+        let error = folder.error(&folder.importer().with_preset("no_such_vit"));
+        assert!(error.contains("no_such_vit"), "{error}");
+        let error = folder.error(&folder.importer().with_preset("vit_tiny_patch16_224"));
+        assert!(error.contains("192") && error.contains("12"), "{error}");
     }
 }

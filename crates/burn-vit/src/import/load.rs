@@ -8,7 +8,7 @@ use burn_patch::resample::{Profile, resize};
 
 use crate::import::array::Array;
 use crate::import::error::ImportError;
-use crate::import::file::Checkpoint;
+use crate::import::file::{Checkpoint, Dtype};
 use crate::import::plan::{Op, Step};
 
 /// The values of a step's parameter.
@@ -57,10 +57,12 @@ fn resized(
     Array {
         shape: vec![1, prefix + to[0] * to[1], dim],
         values: [own, &cells].concat(),
+        stored: table.stored,
     }
 }
 
-/// Gives every parameter of `module` that `values` names its value.
+/// Gives every parameter of `module` that `values` names its value, in single precision, or where `halves` says so and the
+/// file has it so, in half.
 ///
 /// # Errors
 ///
@@ -69,9 +71,11 @@ pub(crate) fn fill<M: Module>(
     module: M,
     values: HashMap<String, Array>,
     missing: &[String],
+    halves: bool,
 ) -> Result<M, ImportError> {
     let mut fill = Fill {
         values,
+        halves,
         path: Vec::new(),
         wrong: Vec::new(),
         missing,
@@ -92,6 +96,7 @@ struct Fill<'a> {
     path: Vec<Option<String>>,
     wrong: Vec<String>,
     missing: &'a [String],
+    halves: bool,
 }
 
 impl ModuleMapper for Fill<'_> {
@@ -118,8 +123,13 @@ impl ModuleMapper for Fill<'_> {
             self.wrong.push(format!("{path} {:?}", array.shape));
             return param;
         }
+        let dtype = match array.stored {
+            Dtype::F16 if self.halves => DType::F16,
+            Dtype::Bf16 if self.halves => DType::BF16,
+            _ => DType::F32,
+        };
         let data = TensorData::new(array.values, array.shape);
-        let tensor = Tensor::from_data(data, (&param.lazy_device(), DType::F32));
+        let tensor = Tensor::from_data(data, (&param.lazy_device(), dtype));
         let id = param.id;
         param.transform_for_load(tensor, id)
     }

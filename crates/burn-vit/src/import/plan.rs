@@ -250,3 +250,106 @@ fn values(shape: &[usize]) -> usize {
         .iter()
         .fold(1usize, |product, side| product.saturating_mul(*side))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::facts::Facts;
+    use crate::import::file::Dtype;
+    use crate::import::part::parts;
+    use crate::import::preset::Preset;
+
+    /// What a whole CLIP of transformers holds, but for the layers of its text tower.
+    fn entries(arch: &Architecture) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let mut add = |name: &str, shape: &[usize]| {
+            entries.push(Entry {
+                name: name.to_owned(),
+                dtype: Dtype::F32,
+                shape: shape.to_vec(),
+                range: [0, 0],
+            });
+        };
+        for part in parts(arch) {
+            for (which, parameter) in [
+                (Which::Weight, Some(part.weight())),
+                (Which::Bias, part.bias()),
+            ] {
+                let Some((_, mut shape)) = parameter else {
+                    continue;
+                };
+                let mut rows = Dialect::Clip.table().rows();
+                let names = rows.find_map(|row| row.names(&part.key, part.kind, which));
+                let names = names.expect("a part of CLIP");
+                if part.kind == Kind::Linear {
+                    shape.reverse();
+                    shape[0] /= names.len();
+                }
+                for name in names {
+                    add(&format!("vision_model.{name}"), &shape);
+                }
+            }
+        }
+        add("vision_model.embeddings.position_ids", &[1, 50]);
+        add("text_model.embeddings.token_embedding.weight", &[9, 4]);
+        add("logit_scale", &[]);
+        add("visual_projection.weight", &[512, 768]);
+        add("surprise", &[1]);
+        entries
+    }
+
+    fn clip() -> Architecture {
+        let preset = Preset::by_name("vit_base_patch32_clip_quickgelu_224").unwrap();
+        let facts = Facts {
+            fc_norm: Some(true),
+            classes: Some(None),
+            ..preset.facts().unwrap()
+        };
+        facts.resolve().unwrap()
+    }
+
+    #[test]
+    fn a_two_tower_file_gives_its_vision_tower() {
+        let arch = clip();
+        let entries = entries(&arch);
+        let names = entries.iter().map(|entry| entry.name.as_str());
+        assert_eq!(Dialect::detect(names), Ok(Dialect::Clip));
+        let plan = plan(Dialect::Clip, &arch, &arch, entries.iter()).unwrap();
+        assert_eq!(plan.missing, Vec::<String>::new());
+        assert_eq!(plan.derived, ["vision_model.embeddings.position_ids"]);
+        assert_eq!(plan.elsewhere.len(), 3);
+        assert_eq!(plan.unused, ["surprise"]);
+        assert!(plan.check(&[]).is_err() && plan.check(&["surprise".to_owned()]).is_ok());
+        let qkv = plan
+            .steps
+            .iter()
+            .find(|step| step.target == "encoder.blocks.3.attn.qkv.weight");
+        let Step { sources, op, .. } = qkv.unwrap();
+        assert_eq!(sources.len(), 3);
+        assert_eq!(
+            (op, sources[1].as_str()),
+            (
+                &Op::Join {
+                    rows: [0, 3 * 768],
+                    transpose: true
+                },
+                "vision_model.encoder.layers.3.self_attn.k_proj.weight",
+            )
+        );
+    }
+
+    #[test]
+    fn another_shape_is_an_error_with_the_tensors_name() {
+        let arch = clip();
+        let mut entries = entries(&arch);
+        let wrong = entries
+            .iter_mut()
+            .find(|entry| entry.name.ends_with("layers.7.mlp.fc1.weight"));
+        wrong.unwrap().shape = vec![3072, 767];
+        let error = plan(Dialect::Clip, &arch, &arch, entries.iter()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "vision_model.encoder.layers.7.mlp.fc1.weight: expected [3072, 768], got [3072, 767]"
+        );
+    }
+}

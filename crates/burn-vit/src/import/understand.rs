@@ -22,7 +22,7 @@ pub fn understand<'a>(
 ) -> Result<Architecture, ImportError> {
     let weights = Weights::new(dialect, entries).facts();
     weights.agree(config)?;
-    let decoder = decoder(weights.decoder, config.decoder);
+    let decoder = decoder(weights.decoder, caller.decoder.or(config.decoder));
     let usual = usual(dialect, &weights);
     let known = caller.clone().or(weights).or(config.clone()).or(usual);
     Facts {

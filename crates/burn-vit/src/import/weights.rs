@@ -170,14 +170,14 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// The decoder, as far as it is known: its heads are those of the encoder's file, not of the weights.
+    /// The decoder, as far as it is known. Published ones, 512 wide, have 16 heads; those of others are open, which 0 says.
     fn decoder(&self) -> Option<Decoder> {
         let dim = self.outputs("decoder_embed")?;
         let fc2 = self.shape("decoder.blocks.0.mlp.fc2", Kind::Linear)?;
         Some(Decoder {
             dim,
             depth: self.blocks("decoder.blocks"),
-            heads: 16,
+            heads: if dim == 512 { 16 } else { 0 },
             hidden: *fc2.get(1)?,
             mask_ratio: 0.75,
             normalized: false,

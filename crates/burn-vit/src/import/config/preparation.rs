@@ -117,3 +117,36 @@ fn named(name: &str) -> Interpolation {
         _ => Interpolation::Bicubic,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transformers(text: &str) -> Preparation {
+        let map = serde_json::from_str(text).unwrap();
+        Preparation::transformers(Object(&map)).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_crop_of_the_shorter_side_is_a_share_of_it() {
+        let clip = transformers(
+            r#"{"image_mean": [0.48, 0.45, 0.4], "image_std": [0.26, 0.26, 0.27], "do_center_crop": true,
+            "crop_size": {"height": 224, "width": 224}, "size": {"shortest_edge": 256}, "resample": 3}"#,
+        );
+        assert_eq!(
+            (clip.size, clip.crop, clip.squash),
+            ([224, 224], 0.875, false)
+        );
+        assert_eq!(clip.interpolation, Interpolation::Bicubic);
+    }
+
+    #[test]
+    fn a_height_and_a_width_squeeze_the_picture() {
+        let vit = transformers(
+            r#"{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "size": {"height": 224, "width": 200},
+            "resample": 2}"#,
+        );
+        assert_eq!((vit.size, vit.crop, vit.squash), ([224, 200], 1.0, true));
+        assert_eq!(vit.interpolation, Interpolation::Bilinear);
+    }
+}

@@ -17,16 +17,7 @@ pub(crate) fn facts(family: &str, arguments: &Map<String, Value>) -> Result<Fact
     let flag = |name, default| Ok::<_, ImportError>(args.flag(name)?.unwrap_or(default));
     let eva = matches!(family, "beit" | "eva");
     let dim = count("embed_dim", 768)?;
-    let ratio = args.number("mlp_ratio")?.unwrap_or(4.0);
-    if !(0.0..=1024.0).contains(&ratio) {
-        return Err(unsupported(
-            "mlp_ratio",
-            ratio.to_string(),
-            "a ratio of up to 1024",
-        ));
-    }
-    let align = count("swiglu_align_to", 0)?.max(1);
-    let hidden = ((dim as f64 * ratio) as usize).next_multiple_of(align);
+    let hidden = hidden(args, dim)?;
     let registers = match family {
         "eva" => count("num_reg_tokens", 0)?,
         _ => count("reg_tokens", 0)?,
@@ -35,11 +26,7 @@ pub(crate) fn facts(family: &str, arguments: &Map<String, Value>) -> Result<Fact
     let fc_norm = args.flag(if eva { "use_fc_norm" } else { "fc_norm" })?;
     let patch = args.pair("patch_size")?.unwrap_or([16, 16]);
     let naflex = family == "naflexvit";
-    let grid = args.pair("pos_embed_grid_size")?.unwrap_or([16, 16]);
-    let image = match naflex {
-        true => [0, 1].map(|axis| grid[axis] * patch[axis]),
-        false => args.pair("img_size")?.unwrap_or([224, 224]),
-    };
+    let image = image(naflex, args, patch)?;
     let no_rows = naflex || flag("no_embed_class", false)?;
     let pre_norm = flag(
         if family == "eva" {
@@ -84,6 +71,29 @@ pub(crate) fn facts(family: &str, arguments: &Map<String, Value>) -> Result<Fact
         decoder: Some(None),
         ..Facts::default()
     })
+}
+
+/// Width in the MLPs, behind the activation.
+fn hidden(args: Object<'_>, dim: usize) -> Result<usize, ImportError> {
+    let ratio = args.number("mlp_ratio")?.unwrap_or(4.0);
+    if !(0.0..=1024.0).contains(&ratio) {
+        let got = ratio.to_string();
+        return Err(unsupported("mlp_ratio", got, "a ratio of up to 1024"));
+    }
+    let align = args.count("swiglu_align_to")?.unwrap_or(0).max(1);
+    let hidden = ((dim as f64 * ratio) as usize).next_multiple_of(align);
+    // timm counts gate and value of its packed MLP together.
+    let packed = args.text("mlp_layer")? == Some("swiglu_packed");
+    Ok(if packed { hidden / 2 } else { hidden })
+}
+
+/// The image; a NaFlexViT has a grid in its place.
+fn image(naflex: bool, args: Object<'_>, patch: [usize; 2]) -> Result<[usize; 2], ImportError> {
+    if !naflex {
+        return Ok(args.pair("img_size")?.unwrap_or([224, 224]));
+    }
+    let grid = args.pair("pos_embed_grid_size")?.unwrap_or([16, 16]);
+    Ok([0, 1].map(|axis| grid[axis] * patch[axis]))
 }
 
 fn pool<'a>(family: &str, args: Object<'a>) -> Result<&'a str, ImportError> {

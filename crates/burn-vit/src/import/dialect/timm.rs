@@ -8,7 +8,7 @@ pub(crate) const TABLE: Table = Table {
     name: "timm",
     prefixes: &["module.", "backbone.", "teacher.backbone."],
     signature: &["patch_embed.proj.weight", "blocks.0.attn.qkv.weight"],
-    rows: &[FRONT, BLOCKS, END],
+    rows: &[FRONT, MASK, BLOCKS, END],
     elsewhere: &["dino_head.", "ibot_head."],
 };
 
@@ -18,10 +18,11 @@ pub(crate) const FRONT: &[Row] = &[
     Row::whole("prefix.dist_token", &["dist_token"]),
     Row::whole("prefix.reg_token", &["reg_token"]),
     Row::whole("prefix.reg_token", &["register_tokens"]),
-    Row::whole("mask_token", &["mask_token"]),
     Row::whole("encoder.position.pos_embed", &["pos_embed"]),
     Row::whole("encoder.norm_pre", &["norm_pre"]),
 ];
+
+pub(crate) const MASK: &[Row] = &[Row::whole("mask_token", &["mask_token"])];
 
 pub(crate) const BLOCKS: &[Row] = &[
     Row::whole("encoder.blocks.#.norm1", &["blocks.#.norm1"]),

@@ -2,7 +2,7 @@
 
 use crate::import::dialect::row::Row;
 use crate::import::dialect::table::Table;
-use crate::import::dialect::timm::{BLOCKS, END, FRONT};
+use crate::import::dialect::timm::{BLOCKS, END, FRONT, MASK};
 
 pub(crate) const TABLE: Table = Table {
     name: "timm-eva",
@@ -11,7 +11,7 @@ pub(crate) const TABLE: Table = Table {
         "patch_embed.proj.weight",
         "blocks.0.gamma_1|blocks.0.attn.q_bias|blocks.0.attn.q_proj.weight|blocks.0.mlp.fc1_g.weight|rope.freqs",
     ],
-    rows: &[EVA, FRONT, BLOCKS, END],
+    rows: &[EVA, FRONT, MASK, BLOCKS, END],
     elsewhere: &[],
 };
 

@@ -46,7 +46,7 @@ def plain(name, value):
         options = value.keywords
         if value.func is LayerNorm:
             return {"norm_eps": options["eps"]}
-        if value.func is GluMlp and options.get("act_layer") is torch.nn.SiLU and not options.get("gate_last", True):
+        if value.func is GluMlp and not options.get("gate_last", True):
             return {"mlp_layer": "swiglu_packed"}
         return None
     if value is SwiGLU:
@@ -72,6 +72,8 @@ def arguments_of(name):
         }
     if FOREIGN & arguments.keys():
         return None
+    if "mlp_layer" in arguments and arguments.get("act_layer") is torch.nn.SiLU:
+        arguments.pop("act_layer")  # the gate's
     kept = {}
     for key, value in arguments.items():
         value = plain(key, value)
