@@ -2,6 +2,7 @@
 //!
 //! A module's name is a filter: `cargo test -p burn-patch-tests --test suite conformance`.
 
+mod composition;
 mod conformance;
 mod gradients;
 mod identities;
