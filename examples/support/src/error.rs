@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::stop;
+use crate::signal::{exit_code, name};
 
 /// An error of an example.
 #[derive(Debug, thiserror::Error)]
@@ -123,13 +123,13 @@ pub enum Error {
         why: String,
     },
     /// A signal, or the terminal view, asked the program to stop.
-    #[error("stopped by {}; the same command with --resume goes on from the last whole epoch", stop::name(*signal))]
+    #[error("stopped by {}; the same command with --resume goes on from the last whole epoch", name(*signal))]
     Stopped {
         /// Its number.
         signal: i32,
     },
     /// As [`Error::Stopped`], where there is nothing to go on from.
-    #[error("stopped by {}; {note}", stop::name(*signal))]
+    #[error("stopped by {}; {note}", name(*signal))]
     Ended {
         /// Its number.
         signal: i32,
@@ -154,7 +154,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Patch(burn_patch::Error::UnknownBackend { .. }) => 2,
-            Self::Stopped { signal } | Self::Ended { signal, .. } => stop::exit_code(*signal),
+            Self::Stopped { signal } | Self::Ended { signal, .. } => exit_code(*signal),
             _ => 1,
         }
     }

@@ -69,3 +69,64 @@ fn on_panic(info: &PanicHookInfo<'_>, main: ThreadId) {
 fn is_waited_for_in_vain(thread: &Thread) -> bool {
     thread.name().is_none_or(|name| name.starts_with("train-"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::thread::{Builder, sleep, spawn};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Which of the programs below this process is to be.
+    const INNER: &str = "BURN_PATCH_TEST_PROGRAM";
+
+    /// Takes what the test harness is given.
+    #[derive(Parser)]
+    struct Anything {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _rest: Vec<String>,
+    }
+
+    fn work(name: &str) -> Result<(), Error> {
+        match name {
+            "unnamed" => drop(spawn(|| panic!("what the thread says"))),
+            "train-worker" => {
+                let worker = Builder::new().name(name.to_owned());
+                drop(worker.spawn(|| panic!("what the thread says")));
+            }
+            "main" => panic!("what the thread says"),
+            // A device's thread hands its panic to whoever waits for its answer.
+            _ => {
+                let device = Builder::new().name("DSU-0-0".to_owned());
+                let _ = device
+                    .spawn(|| panic!("caught elsewhere"))
+                    .map(|thread| thread.join());
+                return Err(Error::Training("what the thread says".to_owned()));
+            }
+        }
+        // As the main thread does that waits for a worker's answer.
+        sleep(Duration::from_secs(600));
+        Ok(())
+    }
+
+    #[test]
+    fn a_panic_in_any_thread_ends_the_program_with_its_message() {
+        if let Ok(name) = std::env::var(INNER) {
+            let code = program::<Anything>(|_| work(&name));
+            exit(i32::from(code != ExitCode::SUCCESS));
+        }
+        let this = "failure::tests::a_panic_in_any_thread_ends_the_program_with_its_message";
+        for name in ["unnamed", "train-worker", "main", "device"] {
+            let output = Command::new(std::env::current_exe().unwrap())
+                .args([this, "--exact", "--nocapture"])
+                .env(INNER, name)
+                .output()
+                .unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{name}: {errors}");
+            assert_eq!(errors.lines().count(), 1, "{name}: {errors}");
+            assert!(errors.contains("what the thread says"), "{name}: {errors}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ mod output;
 mod reducers;
 pub mod report;
 pub mod run;
+mod signal;
 pub mod stop;
 mod terminal;
 mod tiny_model;

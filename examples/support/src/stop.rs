@@ -1,25 +1,24 @@
 //! Signals that ask the program to stop, and the terminal view's wish to.
 
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::train::Interrupter;
 
 use crate::error::Error;
+use crate::signal::exit_code;
+use crate::terminal;
 
 /// The signal that asked first, 0 for none.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 /// What stops the training that runs now.
 static TRAINING: Mutex<Option<Interrupter>> = Mutex::new(None);
 
-/// The number of SIGINT, which Ctrl-C sends.
-pub(crate) const SIGINT: i32 = 2;
-
 /// Listens for Ctrl-C, SIGINT, SIGTERM and SIGHUP from now on. The first lets the running step end; the second ends
 /// the program at once.
 pub(crate) fn listen() {
     #[cfg(unix)]
-    unix::listen();
+    listen_on_unix();
 }
 
 /// Asks the program to stop, as `signal` would.
@@ -51,47 +50,23 @@ pub fn check() -> Result<(), Error> {
     }
 }
 
-/// What people call a signal.
-pub(crate) fn name(signal: i32) -> &'static str {
-    match signal {
-        1 => "SIGHUP",
-        SIGINT => "SIGINT (Ctrl-C)",
-        15 => "SIGTERM",
-        _ => "a signal",
-    }
-}
-
-/// What a shell makes of a program that a signal ended.
-pub(crate) fn exit_code(signal: i32) -> u8 {
-    128 + signal as u8
-}
-
 #[cfg(unix)]
-mod unix {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
+fn listen_on_unix() {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
-    use signal_hook::iterator::Signals;
 
-    use super::{SIGNAL, exit_code, request};
-    use crate::terminal;
-
-    pub(super) fn listen() {
-        // Without a handler, a file over the limit of its size ends the process; with one, writing it is an error.
-        let _ = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
-        // Where signals cannot be caught, they end the program as they always did.
-        let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) else {
-            return;
-        };
-        std::thread::spawn(move || {
-            for signal in signals.forever() {
-                if SIGNAL.load(Ordering::SeqCst) != 0 {
-                    terminal::restore();
-                    std::process::exit(exit_code(signal).into());
-                }
-                request(signal);
+    // Without a handler, a file over the limit of its size ends the process; with one, writing it is an error.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
+    // Where signals cannot be caught, they end the program as they always did.
+    let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]) else {
+        return;
+    };
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            if SIGNAL.load(Ordering::SeqCst) != 0 {
+                terminal::restore();
+                std::process::exit(exit_code(signal).into());
             }
-        });
-    }
+            request(signal);
+        }
+    });
 }

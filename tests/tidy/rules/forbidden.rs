@@ -40,6 +40,19 @@ fn nothing_is_unfinished_or_left_out() {
     assert_none("finish these or take them out:", problems);
 }
 
+/// They panic when nobody reads any more: `say` in place of them does not.
+#[test]
+fn programs_print_without_panicking() {
+    let words = ["println!", "print!(", "fs::write(", "eprintln!"];
+    let mut problems = Vec::new();
+    for source in sources(&["examples"]) {
+        for (at, word) in places(&source.shipped, &words) {
+            problems.push(format!("{}: {word}", source.place(at)));
+        }
+    }
+    assert_none("use `support::say` and `support::report::write`:", problems);
+}
+
 fn does_not_run(fence: &Fence) -> bool {
     fence
         .words()

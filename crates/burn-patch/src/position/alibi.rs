@@ -84,6 +84,10 @@ impl Position for AlibiPosition {
         one_frame(WHAT, layout)
     }
 
+    fn attends(&self) -> bool {
+        true
+    }
+
     fn attend(&self, tokens: &Tokens, _: usize, _: &mut Noise<'_>) -> Attend {
         let prefix = tokens.prefix();
         self.check(tokens.layout(), tokens.places().kind(), prefix)

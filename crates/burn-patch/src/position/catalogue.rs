@@ -32,6 +32,7 @@ catalogue! {
     trait Position {
         fn check(&self, layout: &Layout, places: PlaceKind, prefix: usize) -> Result<(), Error>;
         fn adds(&self, before_block: usize) -> bool;
+        fn attends(&self) -> bool;
         fn add(&self, tokens: Tokens, before_block: usize) -> Tokens;
         fn attend(&self, tokens: &Tokens, block: usize, noise: &mut Noise<'_>) -> Attend;
         fn noise(&self, batch: usize, tokens: usize) -> usize;

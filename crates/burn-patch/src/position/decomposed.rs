@@ -118,6 +118,10 @@ impl Position for DecomposedPosition {
         one_grid(WHAT, layout).map(drop)
     }
 
+    fn attends(&self) -> bool {
+        true
+    }
+
     fn attend(&self, tokens: &Tokens, block: usize, _: &mut Noise<'_>) -> Attend {
         let places = tokens.places().kind();
         self.check(tokens.layout(), places, tokens.prefix())

@@ -128,6 +128,10 @@ impl Position for LogCpbPosition {
         }
     }
 
+    fn attends(&self) -> bool {
+        true
+    }
+
     fn attend(&self, tokens: &Tokens, block: usize, _: &mut Noise<'_>) -> Attend {
         let (places, prefix) = (tokens.places().kind(), tokens.prefix());
         self.check(tokens.layout(), places, prefix).or_panic();

@@ -167,6 +167,10 @@ impl Position for MRopePosition {
         }
     }
 
+    fn attends(&self) -> bool {
+        true
+    }
+
     fn attend(&self, tokens: &Tokens, _: usize, _: &mut Noise<'_>) -> Attend {
         self.check(tokens.layout(), tokens.places().kind(), tokens.prefix())
             .or_panic();

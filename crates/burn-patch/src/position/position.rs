@@ -23,6 +23,12 @@ pub trait Position: Module {
         before_block == 0
     }
 
+    /// Whether [`attend`](Self::attend) tells attention anything, in which case the tokens of every block must be such as
+    /// [`check`](Self::check) takes.
+    fn attends(&self) -> bool {
+        false
+    }
+
     /// What is added to the tokens before block `before_block`, from 0.
     ///
     /// # Panics

@@ -250,6 +250,10 @@ impl Position for AxialRotaryPosition {
         one_frame(WHAT, layout)
     }
 
+    fn attends(&self) -> bool {
+        true
+    }
+
     fn attend(&self, tokens: &Tokens, _: usize, _: &mut Noise<'_>) -> Attend {
         self.check(tokens.layout(), tokens.places().kind(), tokens.prefix())
             .or_panic();

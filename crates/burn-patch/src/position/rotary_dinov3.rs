@@ -175,6 +175,10 @@ impl Position for DinoV3RotaryPosition {
         one_frame(WHAT, layout)
     }
 
+    fn attends(&self) -> bool {
+        true
+    }
+
     fn attend(&self, tokens: &Tokens, _: usize, noise: &mut Noise<'_>) -> Attend {
         self.check(tokens.layout(), tokens.places().kind(), tokens.prefix())
             .or_panic();

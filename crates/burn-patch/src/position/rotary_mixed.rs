@@ -118,6 +118,10 @@ impl Position for MixedRotaryPosition {
         one_frame(WHAT, layout)
     }
 
+    fn attends(&self) -> bool {
+        true
+    }
+
     fn attend(&self, tokens: &Tokens, block: usize, _: &mut Noise<'_>) -> Attend {
         self.check(tokens.layout(), tokens.places().kind(), tokens.prefix())
             .or_panic();

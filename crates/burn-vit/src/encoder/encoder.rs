@@ -90,19 +90,22 @@ impl Encoder {
     ///
     /// If positions cannot place them or a reducer cannot take them.
     pub fn layout(&self, input: &EncoderInput) -> Result<EncoderLayout, Error> {
-        let (mut count, mut places) = (input.count(), input.places);
+        let (mut count, mut places, mut grid) = (input.count(), input.places, input.grid);
         for position in self.positions() {
             position.check(&Layout::Same(input.grid), places, input.prefix)?;
         }
         let mut attended = Vec::with_capacity(self.blocks.len());
         for block in 0..self.blocks.len() {
             if self.position.adds(block) {
-                let layout = Layout::Same(input.grid);
-                self.position.check(&layout, places, input.prefix)?;
+                self.position
+                    .check(&Layout::Same(grid), places, input.prefix)?;
             }
             for stage in [Stage::BeforeBlock(block), Stage::AfterAttention(block)] {
                 if let Stage::AfterAttention(_) = stage {
                     self.check_windows(block, input, places)?;
+                    for position in self.positions().filter(|position| position.attends()) {
+                        position.check(&Layout::Same(grid), places, input.prefix)?;
+                    }
                     attended.push(count.tokens);
                 }
                 for reduce in self.at(stage) {
@@ -118,6 +121,7 @@ impl Encoder {
                     }
                     count = count.reduced(reduce, block)?;
                     places = reduce.places(places)?;
+                    grid = count.grid.unwrap_or(grid);
                 }
             }
         }

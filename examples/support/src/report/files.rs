@@ -17,8 +17,8 @@ pub(crate) const UNFINISHED: &str = ".tmp";
 pub fn make_writable(out: &Path) -> Result<(), Error> {
     let probe = out.join(".burn-patch-write-test");
     fs::create_dir_all(out)
-        .and_then(|()| fs::write(&probe, []))
-        .and_then(|()| fs::remove_file(&probe))
+        .and_then(|()| File::create(&probe))
+        .and_then(|_| fs::remove_file(&probe))
         .map_err(|error| Error::output(out, error))
 }
 

@@ -14,6 +14,7 @@ use burn::train::renderer::{
 use burn::train::{Interrupter, LearnerSummary};
 
 use crate::output::complain;
+use crate::signal::{SIGINT, exit_code};
 use crate::{stop, terminal};
 
 /// The view, with an interrupter of its own: at the end of a training it resets the one that it has, so that whoever
@@ -44,10 +45,10 @@ impl TerminalRenderer {
             complain(
                 "error: killed; the same command with --resume goes on from the last whole epoch",
             );
-            exit(stop::exit_code(stop::SIGINT).into());
+            exit(exit_code(SIGINT).into());
         }
         if self.wish.should_stop() {
-            stop::request(stop::SIGINT);
+            stop::request(SIGINT);
         }
     }
 }

@@ -40,7 +40,12 @@ fn signals_end_the_program_with_their_code_and_a_word_on_how_to_go_on() {
 
 /// The program in a terminal, which util-linux's `script` makes; `keys` are sent once the view is there. Its code and
 /// all that it wrote.
-fn in_a_terminal(place: &Place, term: &str, args: &[&str], keys: &[&[u8]]) -> (i32, String) {
+fn in_a_terminal(
+    place: &Place,
+    [term, no_color]: [&str; 2],
+    args: &[&str],
+    keys: &[&[u8]],
+) -> (i32, String) {
     let inner = place.command("out", args);
     let words = inner.get_args().map(|word| word.to_str().unwrap());
     let line = [env!("CARGO_BIN_EXE_tiny-mae")].into_iter().chain(words);
@@ -49,7 +54,7 @@ fn in_a_terminal(place: &Place, term: &str, args: &[&str], keys: &[&[u8]]) -> (i
         .args(["-qefc", &line, "/dev/null"])
         .current_dir(place.path(""))
         .env("TERM", term)
-        .env_remove("NO_COLOR")
+        .env("NO_COLOR", no_color)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -84,7 +89,7 @@ const OPEN: &str = "\u{1b}[?1049h";
 fn stopping_in_the_terminal_view_is_no_success() {
     for keys in [&[&b"q"[..], b"s"][..], &[b"\x03"], &[b"q", b"k"]] {
         let place = Place::new();
-        let (code, text) = in_a_terminal(&place, "xterm", &LONG, keys);
+        let (code, text) = in_a_terminal(&place, ["xterm", ""], &LONG, keys);
         assert_eq!(code, 130, "{keys:?}: {text}");
         let (opened, closed) = (text.rfind(OPEN), text.rfind(CLOSE));
         assert!(opened.is_some() && closed > opened, "{text}");
@@ -100,21 +105,18 @@ fn stopping_in_the_terminal_view_is_no_success() {
 }
 
 #[test]
-fn a_terminal_that_knows_no_view_gets_lines() {
+fn a_terminal_that_knows_no_view_or_no_colours_gets_lines() {
     let place = Place::new();
     let args = ["--epochs", "3", "--task", "mae"];
-    let (code, text) = in_a_terminal(&place, "dumb", &args, &[]);
-    assert_eq!(code, 0, "{text}");
-    assert!(
-        text.contains("mae epoch 3/3") && !text.contains('\u{1b}'),
-        "{text}"
-    );
-    let (code, text) = in_a_terminal(
-        &place,
-        "xterm",
-        &[&args[..], &["--seed", "1"]].concat(),
-        &[],
-    );
+    for environment in [["dumb", ""], ["xterm", "1"]] {
+        let (code, text) = in_a_terminal(&place, environment, &args, &[]);
+        assert_eq!(code, 0, "{text}");
+        assert!(
+            text.contains("mae epoch 3/3") && !text.contains('\u{1b}'),
+            "{text}"
+        );
+    }
+    let (code, text) = in_a_terminal(&place, ["xterm", ""], &args, &[]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains(OPEN) && text.contains(CLOSE), "{text}");
 }

@@ -156,6 +156,10 @@ impl Position for RelativeBiasPosition {
         self.check_prefix(prefix)
     }
 
+    fn attends(&self) -> bool {
+        true
+    }
+
     fn attend(&self, tokens: &Tokens, block: usize, _: &mut Noise<'_>) -> Attend {
         let tables = &self.relative_position_bias_table;
         let index = block.min(tables.len() - 1);
