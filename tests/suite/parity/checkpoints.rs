@@ -82,10 +82,11 @@ fn assert_model<const D: usize>(name: &str, got: Tensor<D>, io: &mut Io) {
     }
 }
 
-/// The names of files on the Hub, and those of transformers 5 in memory.
+/// The names of files on the Hub, those of transformers 5 in memory, and what `torch.save` wrote.
 fn weights(folder: &str) -> Vec<std::path::PathBuf> {
     let folder = golden_folder().join("checkpoints").join(folder);
-    let files = ["model.safetensors", "model.v5.safetensors"].map(|name| folder.join(name));
+    let names = ["model.safetensors", "model.v5.safetensors", "model.pth"];
+    let files = names.map(|name| folder.join(name));
     files.into_iter().filter(|file| file.is_file()).collect()
 }
 
