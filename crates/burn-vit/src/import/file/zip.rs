@@ -40,7 +40,10 @@ pub(crate) fn members(file: &mut (impl Read + Seek), size: u64) -> Result<Vec<Me
     let directory = read(file, from, length)?;
     let mut members = Vec::new();
     let mut at = 0;
-    while directory[at..].starts_with(b"PK\x01\x02") {
+    while directory
+        .get(at..)
+        .is_some_and(|rest| rest.starts_with(b"PK\x01\x02"))
+    {
         let (member, next) = member(&directory, at).ok_or_else(broken)?;
         let member = member?;
         members.push(located(file, member, size)?);
