@@ -8,6 +8,7 @@ run under the library's. Made on the CPU with Python 3.11,
     torch==2.9.0  timm==1.0.31  transformers==5.23.0  safetensors==0.8.0
 """
 
+import argparse
 import functools
 import json
 import re
@@ -139,6 +140,9 @@ def facebook_mae():
         three = [weights.pop(key.replace("q_proj", f"{kind}_proj")) for kind in "qkv"]
         weights[key.replace("attention.q_proj", "attn.qkv")] = torch.cat(three)
     io = load_file(source / "io.safetensors")
+    folder = HERE / "facebook_mae"
+    folder.mkdir(exist_ok=True)
+    torch.save({"model": weights, "epoch": 799, "args": argparse.Namespace(lr=1e-3)}, folder / "model.pth")
     write("facebook_mae", weights, io, "hf_vit_mae, under the names of mae's own repository")
 
 

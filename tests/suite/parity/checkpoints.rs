@@ -7,7 +7,7 @@ use burn_patch::embed::{FlatOrder, PatchEmbed, unpatchify};
 use burn_patch::grid::{Remainder, Window};
 use burn_patch::{Noise, Tokens};
 use burn_patch_tests::{Golden, backends, golden_folder, largest_difference, tolerance};
-use burn_vit::import::{Decoder, Facts, Imported, ImportedModel, Importer};
+use burn_vit::import::{Checkpoint, Decoder, Facts, Imported, ImportedModel, Importer};
 
 use crate::parity::kept_ids;
 
@@ -82,10 +82,11 @@ fn assert_model<const D: usize>(name: &str, got: Tensor<D>, io: &mut Io) {
     }
 }
 
-/// The names of files on the Hub, and those of transformers 5 in memory.
+/// The names of files on the Hub, those of transformers 5 in memory, and what `torch.save` wrote.
 fn weights(folder: &str) -> Vec<std::path::PathBuf> {
     let folder = golden_folder().join("checkpoints").join(folder);
-    let files = ["model.safetensors", "model.v5.safetensors"].map(|name| folder.join(name));
+    let names = ["model.safetensors", "model.v5.safetensors", "model.pth"];
+    let files = names.map(|name| folder.join(name));
     files.into_iter().filter(|file| file.is_file()).collect()
 }
 
@@ -200,4 +201,42 @@ fn what_is_open_is_an_error_that_names_it() {
         error.contains("the width: the configuration says 768"),
         "{error}"
     );
+}
+
+/// Bytes changed in directories, pickles and headers: an error or a checkpoint, never a panic.
+#[test]
+fn spoiled_files_are_errors() {
+    let folder = golden_folder().join("checkpoints");
+    for (index, name) in ["facebook_mae/model.pth", "timm_vit/model.safetensors"]
+        .into_iter()
+        .enumerate()
+    {
+        let whole = std::fs::read(folder.join(name)).unwrap();
+        let path = std::env::temp_dir().join(format!("spoiled-{}-{index}", std::process::id()));
+        let (mut refused, mut state) = (0, 1u64);
+        let mut below = |count: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) as usize % count
+        };
+        for _ in 0..400 {
+            let mut bytes = whole.clone();
+            for _ in 0..3 {
+                // The start holds the header or the pickle, the end a directory.
+                let near = below(4000);
+                let at = if below(2) == 0 {
+                    near
+                } else {
+                    bytes.len() - 1 - near
+                };
+                bytes[at] = below(256) as u8;
+            }
+            bytes.truncate(bytes.len() - below(2) * below(bytes.len()));
+            std::fs::write(&path, bytes).unwrap();
+            refused += usize::from(Checkpoint::open(&path).is_err());
+        }
+        std::fs::remove_file(path).unwrap();
+        assert!((1..=400).contains(&refused), "{name}: {refused}");
+    }
 }

@@ -169,8 +169,8 @@ impl Head {
     pub fn forward(&self, tokens: &Tokens) -> Tensor<2> {
         match (&self.fc, &self.fc_dist) {
             (Some(class), Some(distilled)) => {
-                let logits = apply(class, first(tokens, 0));
-                (logits + apply(distilled, first(tokens, 1))) / 2.0
+                let logits = apply(class, self.token(tokens, 0));
+                (logits + apply(distilled, self.token(tokens, 1))) / 2.0
             }
             (Some(fc), None) => apply(fc, self.pool(tokens)),
             _ => self.pool(tokens),
@@ -186,13 +186,24 @@ impl Head {
         if let Some(pool) = &self.attn_pool {
             return pool.forward(tokens);
         }
-        let features = match self.pooling {
+        match self.pooling {
             Pooling::ClassToken | Pooling::ClassTokenBeforeNorm if self.distilled => {
-                (first(tokens, 0) + first(tokens, 1)) / 2.0
+                (self.token(tokens, 0) + self.token(tokens, 1)) / 2.0
             }
-            Pooling::ClassToken | Pooling::ClassTokenBeforeNorm => first(tokens, 0),
-            Pooling::Mean | Pooling::MeanBeforeNorm | Pooling::Attention => tokens.mean(),
-        };
+            Pooling::ClassToken | Pooling::ClassTokenBeforeNorm => self.token(tokens, 0),
+            Pooling::Mean | Pooling::MeanBeforeNorm | Pooling::Attention => {
+                self.normed(tokens.mean())
+            }
+        }
+    }
+
+    /// Prefix token `index`, `[batch, dim]`, normed where that comes after the pooling.
+    fn token(&self, tokens: &Tokens, index: usize) -> Tensor<2> {
+        let prefix = tokens.prefix_embeddings().expect("a class token to pool");
+        self.normed(prefix.slice_dim(1, index..index + 1).squeeze_dim(1))
+    }
+
+    fn normed(&self, features: Tensor<2>) -> Tensor<2> {
         match &self.fc_norm {
             Some(norm) => norm.forward(features),
             None => features,
@@ -207,10 +218,4 @@ impl Head {
         self.fc_dist = self.distilled.then(classifier);
         self
     }
-}
-
-/// Prefix token `index`, `[batch, dim]`.
-fn first(tokens: &Tokens, index: usize) -> Tensor<2> {
-    let prefix = tokens.prefix_embeddings().expect("a class token to pool");
-    prefix.slice_dim(1, index..index + 1).squeeze_dim(1)
 }

@@ -9,11 +9,13 @@ use crate::import::file::entry::Entry;
 use crate::import::file::header::{MAX_HEADER, parse_header};
 use crate::import::file::index::parse_index;
 use crate::import::file::sniff::foreign;
+use crate::import::file::torch::read_torch;
 
 /// Largest index that is read.
 const MAX_INDEX: u64 = 64 << 20;
 
-/// A checkpoint in one safetensors file or in several with an index. Opening it reads headers alone.
+/// A checkpoint in one safetensors file, in several with an index, or in a file of `torch.save`. Opening it reads headers
+/// alone, and nothing in it is run.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
@@ -28,7 +30,8 @@ struct Shard {
 }
 
 impl Checkpoint {
-    /// Opens a `.safetensors` file, an index (`.json`) of several, or a folder that holds either as `model.safetensors`.
+    /// Opens a `.safetensors` file, an index (`.json`) of several, a folder that holds either as `model.safetensors`, or a
+    /// file of `torch.save` (`.pth`, `.bin`).
     ///
     /// # Errors
     ///
@@ -149,6 +152,9 @@ fn read_header(path: &Path) -> Result<(Vec<Entry>, u64), ImportError> {
         .map_err(failed)?;
     if let Some(reason) = foreign(&start) {
         return Err(refuse(reason.to_owned()));
+    }
+    if start.starts_with(b"PK\x03\x04") {
+        return Ok((read_torch(&mut file, size).map_err(refuse)?, 0));
     }
     let Some(length) = start
         .first_chunk::<8>()

@@ -5,7 +5,10 @@ mod dtype;
 mod entry;
 mod header;
 mod index;
+mod pickle;
 mod sniff;
+mod torch;
+mod zip;
 
 pub use checkpoint::Checkpoint;
 pub use dtype::Dtype;

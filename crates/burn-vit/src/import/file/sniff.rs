@@ -12,11 +12,10 @@ pub(crate) fn foreign(bytes: &[u8]) -> Option<&'static str> {
     if starts("version https://git-lfs") {
         return Some("it is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`");
     }
-    if bytes.starts_with(b"PK\x03\x04") {
-        return Some("it is a zip archive (PyTorch's .pth or numpy's .npz), not safetensors");
-    }
     if bytes.starts_with(b"\x80\x02") || bytes.starts_with(b"\x80\x04") {
-        return Some("it is a pickle, which could run code when read, not safetensors");
+        return Some(
+            "it is a bare pickle, as torch.save wrote before version 1.6 and which could run code when read; save it again",
+        );
     }
     if starts("{") {
         return Some("it is JSON, not safetensors");
@@ -29,11 +28,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_archives_and_pickles_are_known_and_headers_are_not() {
+    fn pages_pointers_and_pickles_are_known_and_headers_are_not() {
         for (bytes, word) in [
             (&b"\n<!DOCTYPE html><html>"[..], "HTML"),
             (b"version https://git-lfs.github.com/spec/v1\n", "LFS"),
-            (b"PK\x03\x04rest", "zip"),
             (b"\x80\x02}q\x00.", "pickle"),
         ] {
             assert!(foreign(bytes).expect("known").contains(word));
