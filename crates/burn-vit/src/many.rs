@@ -186,6 +186,27 @@ mod tests {
     }
 
     #[test]
+    fn rotary_positions_turn_the_images_of_a_pack_as_each_alone() {
+        let device = Device::flex();
+        let images = images(&device);
+        for name in ["rotary-axial", "rotary-mixed", "rotary-dinov3", "m-rope"] {
+            let position = AnyPositionConfig::by_name(name).unwrap();
+            let embed = LinearPatchEmbedConfig::new([4, 4], 1, 16).init(&device);
+            let encoder = EncoderConfig::new(2, 2).with_position(position);
+            let vit = VitConfig::new([8, 8], encoder).init(embed, &device);
+            let alone = images
+                .iter()
+                .map(|image| vit.forward(image.clone().unsqueeze_dim(0)));
+            let alone = Tensor::cat(alone.collect(), 0).into_data();
+            let tolerance = Tolerance::<f32>::rel_abs(1e-5, 1e-5);
+            let packed = vit.forward_packed(&images, &Packer::new(30), Noise::None);
+            packed.into_data().assert_approx_eq(&alone, tolerance);
+            let padded = vit.forward_padded(&images, Noise::None);
+            padded.into_data().assert_approx_eq(&alone, tolerance);
+        }
+    }
+
+    #[test]
     fn learned_positions_are_those_of_each_image_before_it_is_packed() {
         let device = Device::flex();
         let encoder = EncoderConfig::new(1, 2);
