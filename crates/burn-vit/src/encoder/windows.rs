@@ -133,7 +133,8 @@ mod tests {
         let mark = Tensor::<1, burn::tensor::Int>::arange(0..24, &device)
             .equal_elem(23)
             .float();
-        let moved = tokens.clone() + mark.reshape([1, 24, 1]);
+        let other = Tensor::random([1, 1, 8], Distribution::Default, &device);
+        let moved = tokens.clone() + mark.reshape([1, 24, 1]) * other;
         for (global_every, reached) in [(0, 2i64), (2, 24)] {
             let encoder = config("decomposed", [3, 4], global_every)
                 .try_init(&input(), true, &device)
