@@ -35,7 +35,7 @@ mod or_panic;
 
 pub use catalogue::CatalogueEntry;
 pub use error::Error;
-pub use noise::{Noise, uniform_noise};
+pub use noise::Noise;
 #[doc(hidden)]
 pub use or_panic::OrPanic;
 pub use tokens::Tokens;

@@ -78,8 +78,3 @@ impl<'a, const N: usize> From<&'a [f32; N]> for Noise<'a> {
         Self::Values(values)
     }
 }
-
-/// Uniform noise in `[0, 1)` from a seeded generator on the host, `batch·tokens` values.
-pub fn uniform_noise(batch: usize, tokens: usize, rng: &mut impl Rng) -> Vec<f32> {
-    (0..batch * tokens).map(|_| rng.random()).collect()
-}

@@ -7,13 +7,14 @@ use support::data::Source;
 
 use crate::choice::Choice;
 
-/// Train the same tiny ViT with each patch embedding, on the same pictures, budget and seed.
+/// Train the same tiny ViT with each patch embedding, with each kind of positions and with each reducer, on the same
+/// pictures, budget and seed.
 ///
 /// Writes table.md, table.json and plot.png into the output folder, anew after each embedding.
 #[derive(Parser, Debug, Clone)]
 #[command(name = "compare-embeddings", version)]
 pub(crate) struct Args {
-    /// Which embeddings, separated by commas. Default: all that take such pictures
+    /// Which embeddings, positions and reducers, separated by commas. Default: all that take such pictures
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
     pub(crate) embeddings: Vec<Choice>,
 

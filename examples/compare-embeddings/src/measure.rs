@@ -8,10 +8,12 @@ use burn::tensor::{Device, Tensor};
 use burn_patch::embed::AnyPatchEmbed;
 use burn_vit::Vit;
 use support::data::Split;
-use support::train::{Classifier, EpochLoader, PictureBatcher, TEST_BATCH, accuracy, learner};
+use support::train::{
+    Classifier, EpochLoader, PictureBatcher, TEST_BATCH, accuracy, learner, noise_per_picture,
+};
 use support::{Draws, Error, RATE_FROM_SCRATCH, stop};
 
-use crate::choice::Choice;
+use crate::choice::{Choice, Kind};
 use crate::cli::Args;
 use crate::report::table::Row;
 
@@ -41,7 +43,6 @@ impl Bench<'_> {
             .model
             .vit(self.split, &self.device.clone().autodiff())?;
         let layout = fresh.layout(self.split.train.size)?;
-        let reducers = &fresh.encoder.reducers;
         let mut accuracies = Vec::new();
         let mut training_seconds = 0.0;
         let mut forward_rates = Vec::new();
@@ -53,11 +54,16 @@ impl Bench<'_> {
         }
         let seen = self.args.epochs() * self.split.train.len() * accuracies.len();
         Ok(Row {
-            embedding: choice.name,
+            kind: choice.kind,
+            name: choice.name,
             summary: choice.summary,
             accuracy: mean(&accuracies),
             accuracy_deviation: deviation(&accuracies),
-            embedding_parameters: trainable(&fresh.patch_embed) + trainable(reducers),
+            own_parameters: match choice.kind {
+                Kind::Embedding => trainable(&fresh.patch_embed),
+                Kind::Position => trainable(&fresh.encoder.position),
+                Kind::Reducer => trainable(&fresh.encoder.reducers),
+            },
             parameters: trainable(&fresh),
             tokens: layout.tokens,
             training_images_per_second: seen as f64 / training_seconds,
@@ -71,12 +77,13 @@ impl Bench<'_> {
         self.device.seed(draws.device(0));
         let device = self.device.clone().autodiff();
         let vit = choice.model.vit(self.split, &device)?.train();
+        let noise = noise_per_picture(&vit, self.split.train.size)?;
         let (len, epochs) = (self.split.train.len(), self.args.epochs());
         let batch = (self.args.batch as usize).min(len);
         let steps = epochs * len.div_ceil(batch);
         let mut learner = learner(Classifier { vit }, RATE_FROM_SCRATCH, steps)?;
         let loader = || {
-            let batcher = PictureBatcher::new(self.split.train.clone(), 0, true, draws);
+            let batcher = PictureBatcher::new(self.split.train.clone(), noise, true, draws);
             EpochLoader::new(batcher, len, batch, &device).shuffled(draws, 0)
         };
         let sync = || device.sync().map_err(|error| broken(&error));

@@ -13,6 +13,7 @@ mod signal;
 pub mod stop;
 mod terminal;
 mod tiny_model;
+mod tiny_reducer;
 pub mod train;
 
 pub use draws::Draws;
@@ -20,4 +21,4 @@ pub use error::Error;
 pub use failure::program;
 pub use output::say;
 pub use reducers::reducers;
-pub use tiny_model::{DROP_PATH, PATCH, RATE_FROM_SCRATCH, TinyModel};
+pub use tiny_model::{DROP_PATH, PATCH, RATE_FROM_SCRATCH, TinyModel, USUAL_POSITION};

@@ -6,13 +6,12 @@ use burn::module::Module;
 use burn::nn::Initializer;
 use burn::tensor::Device;
 use burn_patch::embed::{AnyPatchEmbed, AnyPatchEmbedConfig, PatchEmbed};
-use burn_patch::reduce::AnyReduceConfig;
-use burn_vit::{
-    EncoderConfig, HeadConfig, Mae, MaeConfig, Pooling, PrefixConfig, ReduceAt, Vit, VitConfig,
-};
+use burn_patch::position::AnyPositionConfig;
+use burn_vit::{EncoderConfig, HeadConfig, Mae, MaeConfig, Pooling, PrefixConfig, Vit, VitConfig};
 
 use crate::data::Split;
 use crate::error::Error;
+use crate::tiny_reducer::{self, wants_class_token};
 
 /// Side of a patch in pixels.
 pub const PATCH: usize = 4;
@@ -35,19 +34,33 @@ const INITIALIZER: Initializer = Initializer::KaimingUniform {
 /// 82.25 % and 84.5 %.
 pub const DROP_PATH: f64 = 0.1;
 
-/// Tokens that a reducer leaves.
-const LEARNED_TOKENS: usize = 8;
-
-/// A tiny ViT over an embedding, with a reducer in its middle or with none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A tiny ViT over an embedding, with positions, and with a reducer or none.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TinyModel {
     /// Name of the embedding, one of [`EMBEDDINGS`](burn_patch::embed::EMBEDDINGS).
     pub embedding: &'static str,
+    /// Name of the positions, one of [`POSITIONS`](burn_patch::position::POSITIONS).
+    pub position: &'static str,
     /// Name of the reducer, one of [`reducers`](crate::reducers).
     pub reducer: Option<&'static str>,
+    /// Share of the tokens that the reducer leaves, in `(0, 1]`; none: 8 tokens where it learns them, else half.
+    pub keep: Option<f64>,
 }
 
+/// Positions where none are asked for.
+pub const USUAL_POSITION: &str = "learned";
+
 impl TinyModel {
+    /// Over an embedding, with the usual positions and no reducer.
+    pub fn over(embedding: &'static str) -> Self {
+        Self {
+            embedding,
+            position: USUAL_POSITION,
+            reducer: None,
+            keep: None,
+        }
+    }
+
     /// The classifier before training: dim 64, 4 blocks, 4 heads, one token per 4×4 px, mean pooling.
     ///
     /// # Errors
@@ -118,15 +131,22 @@ impl TinyModel {
         let embed =
             AnyPatchEmbedConfig::for_stride(self.embedding, [PATCH; 2], pictures.channels, DIM)
                 .expect("a name of the catalogue");
-        let reducers = self.reducer.map(|name| {
-            let reducer = AnyReduceConfig::for_tokens(name, LEARNED_TOKENS, DIM);
-            ReduceAt::middle(reducer.expect("a name of the catalogue"), DEPTH)
+        let patches = pictures
+            .size
+            .map(|side| side.div_ceil(PATCH))
+            .iter()
+            .product();
+        let reducers = self.reducer.map_or_else(Vec::new, |name| {
+            tiny_reducer::placed(name, self.keep, [patches, DIM, DEPTH])
         });
+        let prefix = PrefixConfig::none().with_cls_token(wants_class_token(&reducers));
+        let position = AnyPositionConfig::by_name(self.position);
         let encoder = EncoderConfig::new(DEPTH, HEADS)
             .with_initializer(INITIALIZER)
-            .with_reducers(reducers.into_iter().collect());
+            .with_position(position.expect("a name of the catalogue"))
+            .with_reducers(reducers);
         let config = VitConfig::new(pictures.size, encoder)
-            .with_prefix(PrefixConfig::none())
+            .with_prefix(prefix)
             .with_head(HeadConfig::new().with_pooling(Pooling::Mean));
         (embed, config)
     }
@@ -156,6 +176,9 @@ impl TinyModel {
 impl fmt::Display for TinyModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "embedding '{}'", self.embedding)?;
+        if self.position != USUAL_POSITION {
+            write!(f, " with positions '{}'", self.position)?;
+        }
         match self.reducer {
             Some(reducer) => write!(f, " with reducer '{reducer}'"),
             None => Ok(()),
@@ -188,19 +211,13 @@ mod tests {
     #[test]
     fn an_embedding_that_cannot_be_masked_and_restored_still_makes_a_classifier() {
         let (split, device) = (untiled(), Device::flex());
-        let overlap = TinyModel {
-            embedding: "overlap",
-            reducer: None,
-        };
+        let overlap = TinyModel::over("overlap");
         assert!(overlap.vit(&split, &device).is_ok());
         let error = overlap.mae(&split, &device).unwrap_err().to_string();
         for part in ["'overlap'", "expected [32, 32] px", "--task vit"] {
             assert!(error.contains(part), "{error}");
         }
-        let linear = TinyModel {
-            embedding: "linear",
-            reducer: None,
-        };
+        let linear = TinyModel::over("linear");
         let error = linear.vit(&split, &device).unwrap_err().to_string();
         assert!(
             error.contains("'linear'") && error.contains("[30, 30]") && error.contains("--embed"),
@@ -212,10 +229,7 @@ mod tests {
     #[test]
     fn pictures_of_too_few_patches_are_not_masked() {
         let device = Device::flex();
-        let linear = TinyModel {
-            embedding: "linear",
-            reducer: None,
-        };
+        let linear = TinyModel::over("linear");
         for (size, fits) in [([4, 4], false), ([4, 12], false), ([8, 8], true)] {
             let pictures = Arc::new(Pictures {
                 pixels: vec![0; size[0] * size[1]],
@@ -240,8 +254,8 @@ mod tests {
     fn a_reducer_goes_with_any_embedding_and_its_refusals_name_both() {
         let (split, device) = (untiled(), Device::flex());
         let reduced = TinyModel {
-            embedding: "overlap",
             reducer: Some("query-pool"),
+            ..TinyModel::over("overlap")
         };
         let vit = reduced.vit(&split, &device).unwrap();
         assert_eq!(vit.encoder.reducers.len(), 1);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use support::data::{DatasetName, Source};
-use support::{RATE_FROM_SCRATCH, TinyModel};
+use support::{RATE_FROM_SCRATCH, TinyModel, USUAL_POSITION};
 
 use crate::names::Names;
 
@@ -32,9 +32,18 @@ pub(crate) struct Args {
     #[arg(long, value_parser = Names::embeddings(), value_name = "NAME", default_value = "linear")]
     pub(crate) embed: &'static str,
 
-    /// Reducer of tokens in the middle of the ViT; for --task vit. Default: none
+    /// Positions
+    #[arg(long, value_parser = Names::positions(), value_name = "NAME", default_value = USUAL_POSITION)]
+    pub(crate) position: &'static str,
+
+    /// Reducer of tokens in the ViT: tome merges in every block, the others stand in the middle; for --task vit.
+    /// Default: none
     #[arg(long, value_parser = Names::reducers(), value_name = "NAME")]
     pub(crate) reduce: Option<&'static str>,
+
+    /// Share of the tokens that the reducer leaves. Default: half, or 8 tokens where it learns them
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "reduce")]
+    pub(crate) keep: Option<f64>,
 
     #[command(flatten)]
     pub(crate) source: Source,
@@ -52,7 +61,7 @@ pub(crate) struct Args {
     pub(crate) seed: u64,
 
     /// Learning rate at its highest, of the MAE and the ViT from scratch; fine-tuning has half of it. Default: 2e-3
-    #[arg(long, value_name = "RATE", value_parser = rate)]
+    #[arg(long, value_name = "RATE", value_parser = share)]
     pub(crate) learning_rate: Option<f64>,
 
     /// Folder to write into
@@ -91,9 +100,9 @@ pub(crate) struct PredictArgs {
     pub(crate) images: Vec<PathBuf>,
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate <= 1.0 => Ok(rate),
+        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
         _ => Err("expected a number above 0 and at most 1".to_owned()),
     }
 }
@@ -114,7 +123,9 @@ impl Args {
     pub(crate) fn model(&self) -> TinyModel {
         TinyModel {
             embedding: self.embed,
+            position: self.position,
             reducer: self.reduce,
+            keep: self.keep,
         }
     }
 

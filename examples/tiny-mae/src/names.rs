@@ -1,9 +1,10 @@
-//! Names of embeddings and reducers on the command line.
+//! Names of embeddings, positions and reducers on the command line.
 
 use std::ffi::OsStr;
 
 use burn_patch::CatalogueEntry;
 use burn_patch::embed::EMBEDDINGS;
+use burn_patch::position::POSITIONS;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Command, Error};
@@ -25,6 +26,14 @@ impl Names {
             taken: EMBEDDINGS,
             elsewhere: reducers(),
             option: ["--reduce", "a reducer"],
+        }
+    }
+
+    pub(crate) fn positions() -> Self {
+        Self {
+            taken: POSITIONS,
+            elsewhere: EMBEDDINGS,
+            option: ["--embed", "an embedding"],
         }
     }
 

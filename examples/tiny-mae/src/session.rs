@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use burn_patch::embed::{AnyPatchEmbed, PatchEmbed};
+use burn_patch::embed::AnyPatchEmbed;
 use burn_vit::{Mae, Vit};
 use support::data::{Pictures, Split};
 use support::run::{Claim, Identity, RunFolder};
 use support::train::{
-    Batchers, Classifier, Outcome, Phase, PictureBatcher, Pretrainer, accuracy, train,
+    Batchers, Classifier, Outcome, Phase, PictureBatcher, Pretrainer, accuracy, noise_per_picture,
+    train,
 };
 use support::{Draws, Error, PATCH};
 
@@ -37,7 +38,7 @@ pub(crate) struct Session<'a> {
     pub(crate) device: Device,
     pub(crate) split: Split,
     pub(crate) run: RunFolder,
-    patches: usize,
+    noise: usize,
 }
 
 impl<'a> Session<'a> {
@@ -47,7 +48,7 @@ impl<'a> Session<'a> {
             args.model().mae(&split, &device)?;
         }
         let vit = args.model().vit(&split, &device)?;
-        let patches = vit.patch_embed.layout(split.train.size)?.tokens();
+        let noise = noise_per_picture(&vit, split.train.size)?;
         let names = [&RunFolder::NAMES[..], &RESULTS[..]].concat();
         let claim = Claim::take(&args.out, PROGRAM, &names)?;
         let identity = identity(args, &split);
@@ -57,7 +58,7 @@ impl<'a> Session<'a> {
             device,
             split,
             run,
-            patches,
+            noise,
         })
     }
 
@@ -67,7 +68,7 @@ impl<'a> Session<'a> {
         let [height, width] = split.train.size;
         let reducer = args.reduce.map(|name| format!(", reducer {name}"));
         format!(
-            "{}: {} training and {} held-out pictures of {}×{height}×{width}, backend {}, embedding {}{}\n\
+            "{}: {} training and {} held-out pictures of {}×{height}×{width}, backend {}, embedding {}, positions {}{}\n\
              {} classes: {}",
             split.name,
             split.train.len(),
@@ -75,6 +76,7 @@ impl<'a> Session<'a> {
             split.train.channels,
             args.backend,
             args.embed,
+            args.position,
             reducer.unwrap_or_default(),
             split.classes.len(),
             split.classes.join(", "),
@@ -145,7 +147,7 @@ impl<'a> Session<'a> {
     }
 
     fn batcher(&self, pictures: &Arc<Pictures>, flip: bool, draws: Draws) -> PictureBatcher {
-        PictureBatcher::new(pictures.clone(), self.patches, flip, draws)
+        PictureBatcher::new(pictures.clone(), self.noise, flip, draws)
     }
 
     /// Share of the held-out pictures that the model names rightly.
@@ -188,7 +190,9 @@ fn identity(args: &Args, split: &Split) -> Identity {
         ("data", split.digest().into()),
         ("backend", args.backend.clone().into()),
         ("embedding", args.embed.into()),
+        ("position", args.position.into()),
         ("reducer", args.reduce.into()),
+        ("keep", args.keep.into()),
         ("batch", args.batch.into()),
         ("learning rate", args.rate().into()),
         ("seed", args.seed.into()),

@@ -56,7 +56,7 @@ fn draw(canvas: &Canvas<'_>, settings: &Settings, rows: &[Row]) -> Result<(), Bo
         .draw()?;
 
     let style = (FONT, LABEL).into_font().color(&BLACK);
-    let size = |row: &Row| canvas.estimate_text_size(row.embedding, &style);
+    let size = |row: &Row| canvas.estimate_text_size(row.name, &style);
     let sizes = rows.iter().map(size).collect::<Result<Vec<_>, _>>()?;
     let (points, bars) = marks(rows, &sizes, |rate, accuracy| {
         chart.backend_coord(&(rate, accuracy))
@@ -79,11 +79,7 @@ fn draw(canvas: &Canvas<'_>, settings: &Settings, rows: &[Row]) -> Result<(), Bo
         }
     }
     for (row, label) in rows.iter().zip(&labels) {
-        canvas.draw(&Text::new(
-            row.embedding,
-            (label.left, label.top),
-            style.clone(),
-        ))?;
+        canvas.draw(&Text::new(row.name, (label.left, label.top), style.clone()))?;
     }
     Ok(())
 }
@@ -181,11 +177,12 @@ mod tests {
 
     fn row(accuracy: f64, rate: f64) -> Row {
         Row {
-            embedding: "linear",
+            kind: crate::choice::Kind::Embedding,
+            name: "linear",
             summary: "",
             accuracy,
             accuracy_deviation: None,
-            embedding_parameters: 1,
+            own_parameters: 1,
             parameters: 2,
             tokens: 3,
             training_images_per_second: rate,

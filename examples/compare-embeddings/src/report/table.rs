@@ -1,4 +1,4 @@
-//! The table of embeddings, as Markdown and as JSON.
+//! The tables, as Markdown and as JSON.
 
 use std::fmt;
 use std::path::Path;
@@ -8,6 +8,7 @@ use support::Error;
 use support::data::Split;
 use support::report::write;
 
+use crate::choice::Kind;
 use crate::cli::Args;
 use crate::report::plot::plot;
 
@@ -27,17 +28,18 @@ pub(crate) struct Settings {
     cores: usize,
 }
 
-/// One embedding.
+/// One embedding, one kind of positions, or one reducer.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
-    pub(crate) embedding: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) name: &'static str,
     pub(crate) summary: &'static str,
     /// Share of the held-out pictures named rightly, mean over the seeds.
     pub(crate) accuracy: f64,
     /// Over the seeds; none if there is one.
     pub(crate) accuracy_deviation: Option<f64>,
-    /// Trainable numbers of the embedding alone.
-    pub(crate) embedding_parameters: usize,
+    /// Trainable numbers of what the row is about.
+    pub(crate) own_parameters: usize,
     /// Trainable numbers of the whole model.
     pub(crate) parameters: usize,
     /// Per image, padding included.
@@ -111,9 +113,9 @@ impl Row {
     fn markdown(&self) -> String {
         format!(
             "| `{}` | {} | {} | {} | {} | {} | {} |\n",
-            self.embedding,
+            self.name,
             self.accuracy(),
-            grouped(self.embedding_parameters),
+            grouped(self.own_parameters),
             grouped(self.parameters),
             self.tokens,
             grouped(self.training_images_per_second.round() as usize),
@@ -127,7 +129,7 @@ impl fmt::Display for Row {
         write!(
             f,
             "{:>16}: accuracy {}, {} parameters, {} tokens, images/s: {:.0} training, {:.0} inference  ({:.1} s)",
-            self.embedding,
+            self.name,
             self.accuracy(),
             grouped(self.parameters),
             self.tokens,
@@ -163,20 +165,40 @@ impl Table {
     }
 
     fn markdown(&self) -> String {
-        let rows: String = self.rows.iter().map(Row::markdown).collect();
-        let summaries = self.rows.iter().map(|row| (row.embedding, row.summary));
-        let summaries: String = summaries
-            .map(|(name, summary)| format!("- `{name}`: {summary}\n"))
-            .collect();
+        let parts = [
+            (Kind::Embedding, "Patch embeddings", "embedding"),
+            (
+                Kind::Position,
+                "Positions, over linear patches",
+                "positions",
+            ),
+            (Kind::Reducer, "Reducers, over linear patches", "reducer"),
+        ];
+        let parts = parts.map(|(kind, title, column)| self.part(kind, title, column));
         format!(
-            "# Patch embeddings compared\n\n\
+            "# Parts of a ViT compared\n\n\
              The same ViT (dim 64, 4 layers, one token per 4×4 px where the embedding keeps that) with each.\n\
-             {}.\n\n\
-             | embedding | accuracy, held out | parameters, embedding | parameters, all | tokens \
+             {}.\n{}",
+            self.settings,
+            parts.concat()
+        )
+    }
+
+    /// The rows of one kind, or nothing if there are none.
+    fn part(&self, kind: Kind, title: &str, column: &str) -> String {
+        let rows = || self.rows.iter().filter(|row| row.kind == kind);
+        if rows().next().is_none() {
+            return String::new();
+        }
+        let summaries = rows().map(|row| format!("- `{}`: {}\n", row.name, row.summary));
+        format!(
+            "\n## {title}\n\n\
+             | {column} | accuracy, held out | parameters, {column} | parameters, all | tokens \
              | training, images/s | inference, images/s |\n\
              |---|---:|---:|---:|---:|---:|---:|\n\
-             {rows}\n{summaries}",
-            self.settings
+             {}\n{}",
+            rows().map(Row::markdown).collect::<String>(),
+            summaries.collect::<String>()
         )
     }
 }

@@ -9,6 +9,6 @@ pub struct Batch {
     pub images: Tensor<4>,
     /// Classes, `[batch]`.
     pub labels: Tensor<1, Int>,
-    /// Masking noise, one value per patch.
+    /// What masks and other parts that draw while training are given.
     pub noise: Vec<f32>,
 }

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
+use burn_patch::Noise;
 use burn_patch::embed::AnyPatchEmbed;
 use burn_vit::Vit;
 
@@ -20,9 +21,9 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    fn output(&self, batch: Batch, smoothing: Option<f32>) -> StepOutput {
+    fn output(&self, batch: Batch, noise: Noise<'_>, smoothing: Option<f32>) -> StepOutput {
         let [pictures] = batch.labels.dims();
-        let logits = self.vit.forward(batch.images);
+        let logits = self.vit.forward_with(batch.images, noise);
         let loss = CrossEntropyLossConfig::new()
             .with_smoothing(smoothing)
             .init(&logits.device())
@@ -40,8 +41,9 @@ impl TrainStep for Classifier {
     type Input = Batch;
     type Output = StepOutput;
 
-    fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
-        let output = self.output(batch, Some(SMOOTHING));
+    fn step(&self, mut batch: Batch) -> TrainOutput<StepOutput> {
+        let noise = core::mem::take(&mut batch.noise);
+        let output = self.output(batch, Noise::from(&noise), Some(SMOOTHING));
         TrainOutput::new(self, output.loss.backward(), output)
     }
 }
@@ -51,6 +53,6 @@ impl InferenceStep for Classifier {
     type Output = StepOutput;
 
     fn step(&self, batch: Batch) -> StepOutput {
-        self.output(batch, None)
+        self.output(batch, Noise::None, None)
     }
 }

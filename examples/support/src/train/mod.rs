@@ -40,7 +40,7 @@ pub use epoch_loader::EpochLoader;
 pub use epoch_means::{EpochMeans, Means};
 pub use outcome::Outcome;
 pub use phase::Phase;
-pub use picture_batcher::PictureBatcher;
+pub use picture_batcher::{PictureBatcher, noise_per_picture};
 pub use pretrainer::Pretrainer;
 pub use recipe::learner;
 pub use step_output::StepOutput;

@@ -3,29 +3,41 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use burn_patch::uniform_noise;
+use burn_patch::embed::{AnyPatchEmbed, PatchEmbed};
+use burn_vit::Vit;
 use rand::RngExt;
 
 use crate::data::Pictures;
 use crate::draws::Draws;
+use crate::error::Error;
 use crate::train::batch::Batch;
+
+/// Values of noise that training needs per picture of `size`: for the masks of an MAE, and for what in the ViT draws.
+///
+/// # Errors
+///
+/// If the model refuses the size.
+pub fn noise_per_picture(vit: &Vit<AnyPatchEmbed>, size: [usize; 2]) -> Result<usize, Error> {
+    let patches = vit.patch_embed.layout(size)?.tokens();
+    Ok(patches.max(vit.noise(1, size)?))
+}
 
 /// Flips and masks with seeded generators on the host, so that every backend sees the same.
 pub struct PictureBatcher {
     pictures: Arc<Pictures>,
     /// Noise values per picture.
-    patches: usize,
+    noise: usize,
     flip: bool,
     draws: Draws,
 }
 
 impl PictureBatcher {
-    /// Draws `patches` values of masking noise per picture, 0 where nothing is masked; with `flip` it
+    /// Draws `noise` values per picture, as [`noise_per_picture`] says or 0 where nothing draws; with `flip` it
     /// mirrors each picture with even odds.
-    pub fn new(pictures: Arc<Pictures>, patches: usize, flip: bool, draws: Draws) -> Self {
+    pub fn new(pictures: Arc<Pictures>, noise: usize, flip: bool, draws: Draws) -> Self {
         Self {
             pictures,
-            patches,
+            noise,
             flip,
             draws,
         }
@@ -36,7 +48,7 @@ impl PictureBatcher {
         let [height, width] = self.pictures.size;
         let (channels, batch) = (self.pictures.channels, indices.len());
         let mut values = Vec::with_capacity(batch * self.pictures.values());
-        let mut noise = Vec::with_capacity(batch * self.patches);
+        let mut noise = Vec::with_capacity(batch * self.noise);
         for index in indices {
             let mut rng = self.draws.picture(epoch, *index);
             let flip = self.flip && rng.random::<bool>();
@@ -47,7 +59,7 @@ impl PictureBatcher {
                     false => values.extend(line),
                 }
             }
-            noise.extend(uniform_noise(1, self.patches, &mut rng));
+            noise.extend((0..self.noise).map(|_| rng.random::<f32>()));
         }
         let labels: Vec<i32> = indices
             .iter()

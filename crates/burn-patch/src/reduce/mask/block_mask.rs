@@ -247,8 +247,8 @@ impl Reduce for BlockMask {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Noise;
     use crate::grid::{Remainder, Window};
-    use crate::noise::uniform_noise;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
     use rstest::rstest;
@@ -260,7 +260,10 @@ mod tests {
 
     fn masks(config: &BlockMaskConfig, grid: PatchGrid, seed: u64) -> Vec<Vec<bool>> {
         let mask = config.init(&Device::flex());
-        let noise = uniform_noise(20, 5 * grid.tokens(), &mut StdRng::seed_from_u64(seed));
+        let mut rng = StdRng::seed_from_u64(seed);
+        let noise = Noise::Drawn(&mut rng)
+            .take("masks", 20 * 5 * grid.tokens())
+            .unwrap();
         let images = noise.chunks(5 * grid.tokens());
         images.map(|noise| mask.image(&grid, noise)).collect()
     }
