@@ -20,6 +20,7 @@ from timm.layers import GluMlp, LayerNorm
 from timm.models.beit import Beit, checkpoint_filter_fn
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
+from transformers import DeiTConfig, DeiTForImageClassification, DeiTForImageClassificationWithTeacher
 
 HERE = Path(__file__).resolve().parent
 SIZES = dict(img_size=(32, 32), patch_size=8, embed_dim=48, depth=2, num_heads=3)
@@ -75,6 +76,18 @@ def dinov3(images, other):
     weights |= {key: value for key, value in model.state_dict().items() if key.endswith("periods")}
     config = timm_config("vit_base_patch16_dinov3", 10)
     write("timm_dinov3", weights, outputs(model, images, other), "timm Eva as DINOv3", config)
+
+
+def deit(images):
+    sizes = dict(hidden_size=48, num_hidden_layers=2, num_attention_heads=3, intermediate_size=192, image_size=32)
+    for name, model in {
+        "hf_deit": DeiTForImageClassification,
+        "hf_deit_distilled": DeiTForImageClassificationWithTeacher,
+    }.items():
+        model = noise(model(DeiTConfig(**sizes, patch_size=8, num_labels=10)))
+        io = dict(images=images, tokens=model.deit(images).last_hidden_state, logits=model(images).logits)
+        model.save_pretrained(HERE / name)
+        write(name, load_file(HERE / name / "model.safetensors"), io, f"transformers {type(model).__name__}")
 
 
 def beit(images, other):
@@ -157,6 +170,7 @@ def main():
     facebook_dinov2(images)
     facebook_mae()
     beit(images, other)
+    deit(images)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ whole_models! {
     facebook_dinov2 (with_heads 3);
     facebook_mae (with_facts facebook_mae_facts());
     hf_clip_vision;
+    hf_deit;
+    hf_deit_distilled;
     hf_dinov2;
     hf_dinov2_registers;
     hf_dinov3;

@@ -130,8 +130,10 @@ pub struct Architecture {
     pub pre_norm: bool,
     /// Whether there is a class token.
     pub class_token: bool,
-    /// Whether there is a distillation token with a classifier.
+    /// Whether there is a distillation token.
     pub distilled: bool,
+    /// Whether a second classifier sees it; transformers' `DeiTForImageClassification` has the token alone.
+    pub distilled_head: bool,
     /// Register tokens.
     pub registers: usize,
     /// Whether there is a mask token.

@@ -1,6 +1,7 @@
 //! The configuration of the model that an architecture describes.
 
 use burn_patch::embed::LinearPatchEmbedConfig;
+use burn_patch::grid::Remainder;
 use burn_patch::layers::Activation;
 use burn_patch::position::{
     AnyPositionConfig, AxialBands, AxialRotaryPositionConfig, AxisOrder,
@@ -22,7 +23,15 @@ const LAYER_SCALE: f64 = 1e-5;
 impl Architecture {
     /// The configuration of its patch embedding.
     pub fn embed_config(&self) -> LinearPatchEmbedConfig {
-        LinearPatchEmbedConfig::new(self.patch, self.channels, self.dim).with_bias(self.patch_bias)
+        let fits = [0, 1].map(|axis| self.image[axis].is_multiple_of(self.patch[axis].max(1)));
+        // Convolutions drop what they do not reach: SigLIP's 384 px in patches of 14.
+        let remainder = match fits {
+            [true, true] => Remainder::Reject,
+            _ => Remainder::Floor,
+        };
+        LinearPatchEmbedConfig::new(self.patch, self.channels, self.dim)
+            .with_bias(self.patch_bias)
+            .with_remainder(remainder)
     }
 
     /// The configuration of its `Vit`; of a masked autoencoder, its encoder.
@@ -41,7 +50,7 @@ impl Architecture {
         let head = HeadConfig::new()
             .with_pooling(pooling)
             .with_classes(self.classes)
-            .with_distilled(self.distilled && pooling.class_token())
+            .with_distilled(self.distilled_head && pooling.class_token())
             .with_pool_activation(activation(self.activation))
             .with_pool_hidden(Some(self.hidden));
         VitConfig::new(self.image, self.encoder_config())
@@ -135,5 +144,34 @@ fn activation(act: Act) -> Activation {
         Act::GeluTanh => Activation::GeluTanh,
         Act::QuickGelu => Activation::QuickGelu,
         Act::SwiGlu => Activation::SwiGlu,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Tensor};
+
+    use crate::import::preset::Preset;
+
+    #[test]
+    fn an_image_that_patches_do_not_divide_loses_its_border() {
+        let device = Device::flex();
+        let preset = Preset::by_name("vit_so400m_patch14_siglip_384").unwrap();
+        let arch = Architecture {
+            dim: 8,
+            heads: 2,
+            depth: 1,
+            hidden: 8,
+            ..preset.architecture().unwrap()
+        };
+        assert_eq!((arch.image, arch.grid()), ([384, 384], [27, 27]));
+        let embed = arch.embed_config().init(&device);
+        let vit = arch.vit_config().init(embed, &device);
+        assert_eq!(vit.layout([384, 384]).unwrap().tokens, 729);
+        assert_eq!(
+            vit.forward(Tensor::zeros([1, 3, 384, 384], &device)).dims(),
+            [1, 8]
+        );
     }
 }

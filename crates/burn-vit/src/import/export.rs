@@ -208,6 +208,7 @@ mod tests {
             pre_norm: false,
             class_token: true,
             distilled: false,
+            distilled_head: false,
             registers: 0,
             mask_token: false,
             places: Places {

@@ -57,6 +57,8 @@ facts! {
     class_token: bool,
     /// Whether there is a distillation token.
     distilled: bool,
+    /// Whether a second classifier sees it; where nothing says so, it does.
+    distilled_head: bool,
     /// Register tokens.
     registers: usize,
     /// Whether there is a mask token.
@@ -126,6 +128,7 @@ impl Facts {
             pre_norm: self.pre_norm.unwrap_or(false),
             class_token,
             distilled,
+            distilled_head: distilled && self.distilled_head.unwrap_or(true),
             registers,
             mask_token: self.mask_token.unwrap_or(false),
             places: Places {

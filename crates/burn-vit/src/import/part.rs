@@ -233,7 +233,7 @@ impl List {
         }
         if let Some(classes) = arch.classes {
             self.linear("head.fc", [dim, classes]);
-            if arch.distilled {
+            if arch.distilled_head {
                 self.linear("head.fc_dist", [dim, classes]);
             }
         }

@@ -84,6 +84,9 @@ impl<'a> Weights<'a> {
             classes: Some(self.outputs("head.fc")),
             ..Facts::default()
         };
+        if facts.classes.flatten().is_some() {
+            facts.distilled_head = Some(self.outputs("head.fc_dist").is_some());
+        }
         self.stem(&mut facts);
         self.block(&mut facts);
         self.places(&mut facts);

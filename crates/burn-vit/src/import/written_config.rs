@@ -82,6 +82,12 @@ fn timm(arch: &Architecture) -> Result<Value, ImportError> {
     if arch.places.rotary.is_some() || arch.places.relative || arch.places.table.is_none() {
         return Err(refuse("positions", format!("{:?}", arch.places)));
     }
+    if arch.distilled && !arch.distilled_head {
+        return Err(refuse(
+            "head",
+            "one classifier beside a distillation token".to_owned(),
+        ));
+    }
     if arch.mlp_norm || arch.qkv_bias == Biases::NoKey || arch.activation == Act::SwiGlu {
         return Err(refuse(
             "block",
