@@ -23,6 +23,9 @@ const WIDTH: usize = 64;
 const LENGTH: usize = 64;
 
 /// One row of more and more images of equal size: with segments its time grows as their number, without as its square.
+/// Images to logits, in one of several ways.
+type Run<'a> = &'a dyn Fn(Vec<Tensor<3>>) -> Tensor<2>;
+
 fn pairs(criterion: &mut Criterion) {
     let question = format!("pack, attention of a row of images of {LENGTH} tokens, {HEADS} heads");
     let mut group = group(criterion, &question);
@@ -93,7 +96,7 @@ fn models(criterion: &mut Criterion) {
                 .map(|image| vit.forward(image.unsqueeze_dim(0)));
             Tensor::cat(logits.collect(), 0)
         };
-        let run: [(&str, &dyn Fn(Vec<Tensor<3>>) -> Tensor<2>); 3] = [
+        let run: [(&str, Run<'_>); 3] = [
             ("packed", &packed),
             ("padded", &padded),
             ("one by one", &alone),
