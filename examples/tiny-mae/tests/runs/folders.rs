@@ -22,7 +22,7 @@ fn what_others_made_stays() {
         fs::write(&path, content).unwrap();
         let top = name.split('/').next().unwrap();
         place.fails("out", &BASE, 1, &[top, "was not made by tiny-mae", "--out"]);
-        assert_eq!(files(&place.path("out")), [path.clone()]);
+        assert_eq!(files(&place.path("out")), std::slice::from_ref(&path));
         assert_eq!(fs::read_to_string(path).unwrap(), content);
     }
 }
