@@ -33,11 +33,12 @@ class Operations(torch.nn.Module):
 
     @torch.jit.export
     def adamw(
-        self, parameter: Tensor, grad: Tensor, moment_1: Tensor, moment_2: Tensor, step: Tensor,
-        rate: float, beta_1: float, beta_2: float, decay: float, epsilon: float
+        self, parameters: List[Tensor], grads: List[Tensor], moments_1: List[Tensor], moments_2: List[Tensor],
+        steps: List[Tensor], rate: float, beta_1: float, beta_2: float, decay: float, epsilon: float
     ) -> None:
+        # TorchScript drops what changes the tensors of a list that was made here: so lists come in.
         torch._fused_adamw_(
-            [parameter], [grad], [moment_1], [moment_2], [], [step], lr=rate, beta1=beta_1, beta2=beta_2,
+            parameters, grads, moments_1, moments_2, [], steps, lr=rate, beta1=beta_1, beta2=beta_2,
             weight_decay=decay, eps=epsilon, amsgrad=False, maximize=False)
 
 

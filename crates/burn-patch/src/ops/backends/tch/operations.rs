@@ -56,9 +56,8 @@ pub(super) fn adamw(
         epsilon,
         ..
     } = settings;
-    let mut inputs: Vec<IValue> = tensors
-        .map(|one| IValue::Tensor(one.shallow_clone()))
-        .into();
+    let list = |one: &Tensor| IValue::TensorList(vec![one.shallow_clone()]);
+    let mut inputs: Vec<IValue> = tensors.map(list).into();
     inputs.extend([rate, beta_1, beta_2, decay, epsilon].map(IValue::Double));
     run("adamw", &inputs);
 }
