@@ -147,7 +147,11 @@ fn rounding(subject: &Subject, backend: &BackendDevice, dtype: DType) -> f64 {
     let pairs = half.values.iter().zip(&single.values);
     pairs
         .map(|(half, single)| {
-            assert_eq!(half.dtype(), dtype, "{} on {}", subject.name, backend.name);
+            let name = format!("{} on {}", subject.name, backend.name);
+            assert_eq!(half.dtype(), dtype, "{name}");
+            let values = half.try_to_vec_as::<f64>().expect("floats");
+            let finite = values.iter().all(|value| value.is_finite());
+            assert!(finite, "{name}: a value of {dtype:?} is not finite");
             largest_difference(half, single).0
         })
         .fold(0.0, f64::max)

@@ -81,11 +81,11 @@ fn every_embedding_gets_a_row_of_numbers_and_a_place_in_the_plot() {
     let rows = table["rows"].as_array().unwrap();
     assert_eq!(rows.len(), names.len());
     for row in rows {
-        assert!(names.contains(&row["embedding"].as_str().unwrap()), "{row}");
+        assert!(names.contains(&row["name"].as_str().unwrap()), "{row}");
         for key in [
             "accuracy",
             "accuracy_deviation",
-            "embedding_parameters",
+            "own_parameters",
             "parameters",
             "tokens",
             "training_images_per_second",
@@ -101,7 +101,7 @@ fn every_embedding_gets_a_row_of_numbers_and_a_place_in_the_plot() {
         assert_eq!(row["tokens"], 64, "{row}");
         let parameters = |key: &str| row[key].as_u64().unwrap();
         assert!(
-            parameters("parameters") > parameters("embedding_parameters"),
+            parameters("parameters") > parameters("own_parameters"),
             "{row}"
         );
     }
@@ -126,7 +126,7 @@ fn the_same_seed_gives_the_same_accuracy_whatever_came_before() {
         let rest = ["--data", &data, "--out", &out, "--embeddings", names];
         assert!(run(&[&base[..], &rest].concat()).status.success());
         let rows = table(&out)["rows"].as_array().unwrap().clone();
-        let row = rows.into_iter().find(|row| row["embedding"] == "linear");
+        let row = rows.into_iter().find(|row| row["name"] == "linear");
         row.unwrap()["accuracy"].as_f64().unwrap()
     };
     assert_eq!(accuracy("linear"), accuracy("overlap,linear"));

@@ -90,7 +90,7 @@ fn a_reduced_vit_trains_and_says_so_and_a_reduced_mae_is_refused() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
     assert!(
-        text.contains("embedding linear, reducer query-pool"),
+        text.contains("embedding linear, positions learned, reducer query-pool"),
         "{text}"
     );
     let metrics = std::fs::read_to_string(Path::new(&out).join("metrics.json")).unwrap();

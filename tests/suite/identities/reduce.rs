@@ -25,14 +25,17 @@ struct Chain {
     seed: u64,
 }
 
-/// Those that lead back, all but the pools.
+/// Those that lead back and keep the grid: all but the pools and what joins neighbours.
 fn selecting() -> Vec<&'static str> {
     let device = Device::flex();
+    let grid = Window::patch([1, 1], Default::default()).layout([4, 4]);
+    let grid = grid.expect("a grid");
     let names = REDUCERS.iter().map(|info| info.name);
     let leads_back = |name: &&str| {
         let reduce = AnyReduceConfig::for_tokens(name, 3, DIM).expect("a name");
         let reduce = reduce.init(&device);
-        reduce.sees() != Sees::Tokens || reduce.places(PlaceKind::Cells) != Ok(PlaceKind::Boxes)
+        let pools = reduce.places(PlaceKind::Cells) == Ok(PlaceKind::Boxes);
+        (reduce.sees() != Sees::Tokens || !pools) && reduce.grid(&grid) == Ok(grid)
     };
     names.filter(leads_back).collect()
 }

@@ -273,10 +273,10 @@ impl Attention {
         let (dim, width) = (values / 3, values / 3 / self.heads);
         let by_head = |index| {
             let part = part(&qkv, index).reshape([batch, count, self.heads, width]);
-            let precise = part.clone().cast(at_least_single(part.dtype()));
-            let squared = precise.square().sum_dim(3);
+            let precise = part.cast(at_least_single(qkv.dtype()));
+            let squared = precise.clone().square().sum_dim(3);
             let length = squared.clamp_min(LEAST_LENGTH.powi(2)).sqrt();
-            part / length.cast(qkv.dtype())
+            (precise / length).cast(qkv.dtype())
         };
         let factor = logit_scale.clamp_max(MOST_COSINE_FACTOR.ln()).exp();
         let query = by_head(0) * factor.reshape([1, 1, self.heads, 1]);
