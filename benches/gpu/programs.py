@@ -19,7 +19,7 @@ DRIVER_FILES = ["/usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json", "/usr/sh
 
 class Programs:
     def __init__(self, work):
-        if (BUNDLE / "bundle.tar.zst").exists():
+        if list(BUNDLE.glob("bundle-*.tar.zst")):
             self.folder, self.facts = unpack(work), json.loads((BUNDLE / "bundle.json").read_text())
         else:
             self.folder, self.facts = build(), {"commit": commit(), "torch": None}
@@ -32,15 +32,16 @@ class Programs:
 
 
 def unpack(work):
-    """Three programs share most of their code; so they are packed together, which few zstd settings undo."""
+    """Programs share most of their code; so those of a part are packed together. A part may be absent."""
     folder = work / "bundle"
     folder.mkdir()
-    command, env = [BUNDLE / "zstd", "-dc", "--long=31", BUNDLE / "bundle.tar.zst"], {"LD_LIBRARY_PATH": str(BUNDLE)}
-    if shutil.which("zstd"):
-        command, env = ["zstd", *command[1:]], None
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as packed:
-        with tarfile.open(fileobj=packed.stdout, mode="r|") as archive:
-            archive.extractall(folder)
+    for part in sorted(BUNDLE.glob("bundle-*.tar.zst")):
+        command, env = [BUNDLE / "zstd", "-dc", "--long=31", part], {"LD_LIBRARY_PATH": str(BUNDLE)}
+        if shutil.which("zstd"):
+            command, env = ["zstd", *command[1:]], None
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as packed:
+            with tarfile.open(fileobj=packed.stdout, mode="r|") as archive:
+                archive.extractall(folder)
     return folder
 
 
