@@ -35,13 +35,23 @@ impl HubConfig {
             ImportError::File { reason, .. } => ImportError::file(path, reason),
             other => other,
         })?;
-        let beside = path.with_file_name("preprocessor_config.json");
-        if beside.is_file() {
-            let text = text_of(&beside)?;
-            let object = object(&text).map_err(|reason| ImportError::file(&beside, reason))?;
-            config.preparation = Preparation::transformers(Object(&object))?.or(config.preparation);
-        }
+        config.preparation = beside(path)?.or(config.preparation);
         Ok(config)
+    }
+
+    /// How pictures become a model's input, from a `config.json` of any architecture and the `preprocessor_config.json`
+    /// beside it; none if they say nothing of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ImportError::File`] for a file that cannot be read or is no JSON, [`ImportError::Unsupported`] for a value that is
+    /// not understood.
+    pub fn preparation_of(path: impl AsRef<Path>) -> Result<Option<Preparation>, ImportError> {
+        let path = path.as_ref();
+        let root = object(&text_of(path)?).map_err(|reason| ImportError::file(path, reason))?;
+        let root = Object(&root);
+        let own = Preparation::timm(root.object("pretrained_cfg").unwrap_or(root))?;
+        Ok(beside(path)?.or(own))
     }
 
     /// Reads the text of a `config.json`: transformers' (`model_type`) or timm's (`architecture`).
@@ -85,6 +95,16 @@ impl HubConfig {
             preparation: Preparation::timm(cfg)?,
         })
     }
+}
+
+/// What the `preprocessor_config.json` beside a configuration says, if there is one.
+fn beside(config: &Path) -> Result<Option<Preparation>, ImportError> {
+    let path = config.with_file_name("preprocessor_config.json");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let object = object(&text_of(&path)?).map_err(|reason| ImportError::file(&path, reason))?;
+    Preparation::transformers(Object(&object))
 }
 
 fn text_of(path: &Path) -> Result<String, ImportError> {
