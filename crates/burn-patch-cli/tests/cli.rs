@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use burn_patch::ops::backends::compiled;
 use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 use tempfile::TempDir;
 
 type Values = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
@@ -97,14 +98,43 @@ fn a_preset_is_described_in_numbers() {
     assert!(table.contains("86,567,656"), "{table}");
 }
 
+/// A configuration alone says what the weights beside it say.
 #[test]
 fn weights_and_configurations_are_described() {
-    let folder = checkpoints().join("hf_dinov2_registers");
-    let weights = describe(&["--weights", text(&folder.join("model.safetensors"))]);
-    assert_eq!(weights["register_tokens"], 4);
-    let config = describe(&["--config", text(&folder.join("config.json"))]);
-    assert_eq!(config["dim"], weights["dim"]);
-    assert_eq!(config["heads"], 3);
+    let (mut compared, mut wrong) = (0, Vec::new());
+    for entry in fs::read_dir(checkpoints()).unwrap() {
+        let folder = entry.unwrap().path();
+        let config = folder.join("config.json");
+        let hierarchical = ["swin", "pvt"]
+            .iter()
+            .any(|name| text(&folder).contains(name));
+        if !config.is_file() || hierarchical {
+            continue;
+        }
+        let weights = folder.join("model.safetensors");
+        let of_weights = describe(&["--weights", text(&weights)]);
+        let of_config = describe(&["--config", text(&config)]);
+        let all = |of: &serde_json::Value| -> BTreeMap<String, String> {
+            let settings = [of, &of["architecture"]].map(|of| of.as_object().unwrap().clone());
+            let settings = settings.into_iter().flatten();
+            let own = settings
+                .filter(|(name, _)| !["name", "dialect", "architecture"].contains(&name.as_str()));
+            own.map(|(name, value)| (name, value.to_string())).collect()
+        };
+        let of_weights = all(&of_weights);
+        for (name, value) in all(&of_config) {
+            if value != of_weights[&name] {
+                wrong.push(format!(
+                    "{}: {name}: {value}, weights {}",
+                    folder.display(),
+                    of_weights[&name]
+                ));
+            }
+            compared += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(compared > 300, "{compared}");
 }
 
 /// What weights without a configuration do not say.
@@ -288,6 +318,223 @@ fn hostile_files_are_refused_with_file_and_reason() {
         &["describe", "--config", text(&at("page.safetensors"))],
         &["page.safetensors"],
     );
+}
+
+fn convert(weights: &Path, output: &Path, more: &[&str]) {
+    let args = [
+        "convert",
+        "--weights",
+        text(weights),
+        "--output",
+        text(output),
+    ];
+    let done = run(&[&args[..], more].concat());
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{more:?}: {errors}");
+}
+
+fn embed(weights: &Path, input: &Path, output: &Path) -> Values {
+    let args = ["embed", "--weights", text(weights), "--input", text(input)];
+    let done = run(&[&args[..], &["--output", text(output)]].concat());
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{errors}");
+    values(output)
+}
+
+/// The same outputs in another library's names, and the source library's at another resolution.
+#[test]
+fn converted_weights_give_the_same() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let vit = checkpoints().join("timm_vit");
+    fs::create_dir(at("hf")).unwrap();
+    let out = at("hf/weights.safetensors");
+    convert(
+        &vit.join("model.safetensors"),
+        &out,
+        &["--dialect", "transformers-vit"],
+    );
+    assert_eq!(
+        describe(&["--weights", text(&out)])["dialect"],
+        "transformers-vit"
+    );
+    let io = vit.join("io.safetensors");
+    let got = embed(&out, &io, &at("out.safetensors"));
+    assert_close("tokens", &got["tokens"], &values(&io)["tokens"]);
+    assert_eq!(fs::read_dir(at("hf")).unwrap().count(), 2);
+
+    let registers = checkpoints().join("hf_dinov2_registers");
+    fs::create_dir(at("large")).unwrap();
+    let out = at("large/model.safetensors");
+    convert(
+        &registers.join("model.safetensors"),
+        &out,
+        &["--image-size", "48"],
+    );
+    assert_eq!(
+        describe(&["--weights", text(&out)])["image"],
+        serde_json::json!([48, 48])
+    );
+    let io = values(&registers.join("io.safetensors"));
+    let (shape, images) = &io["images_other"];
+    let bytes: Vec<u8> = images
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    let view = TensorView::new(Dtype::F32, shape.clone(), &bytes).unwrap();
+    let input = safetensors::serialize([("images", view)], None).unwrap();
+    fs::write(at("in.safetensors"), input).unwrap();
+    let got = embed(&out, &at("in.safetensors"), &at("out.safetensors"));
+    assert_close("tokens_other", &got["tokens"], &io["tokens_other"]);
+}
+
+#[test]
+fn patches_and_channels_change_and_the_grid_stays() {
+    let folder = folder();
+    let out = folder.path().join("model.safetensors");
+    let weights = checkpoints().join("timm_vit/model.safetensors");
+    convert(&weights, &out, &["--patch-size", "4", "--channels", "5"]);
+    let now = describe(&["--weights", text(&out)]);
+    assert_eq!(now["grid"], serde_json::json!([4, 4]));
+    assert_eq!(now["patch"], serde_json::json!([4, 4]));
+    assert_eq!(
+        (&now["channels"], &now["image"]),
+        (&5.into(), &serde_json::json!([16, 16]))
+    );
+    // What lies there already says something else.
+    let config = folder.path().join("config.json");
+    let other = [
+        "convert",
+        "--weights",
+        text(&weights),
+        "--output",
+        text(&out),
+    ];
+    assert_refused(&other, &["config.json", "other weights"]);
+    assert!(fs::read_to_string(config).unwrap().contains("16"));
+    let mae = checkpoints().join("hf_vit_mae/model.safetensors");
+    let args = [
+        "convert",
+        "--weights",
+        text(&mae),
+        "--output",
+        text(&out),
+        "--channels",
+        "1",
+    ];
+    assert_refused(&args, &["masked autoencoder"]);
+}
+
+/// A red disc on a blue ground.
+fn picture(path: &Path, side: u32) {
+    let inside = |x: u32, y: u32| {
+        x.abs_diff(side / 2).pow(2) + y.abs_diff(side / 2).pow(2) < side * side / 9
+    };
+    let pixel = |x, y| match inside(x, y) {
+        true => image::Rgb([220, 30, 20]),
+        false => image::Rgb([20, 40, 200]),
+    };
+    image::RgbImage::from_fn(side, side, pixel)
+        .save(path)
+        .unwrap();
+}
+
+#[test]
+fn pictures_are_embedded_and_shown() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    picture(&at("a.png"), 80);
+    picture(&at("b.png"), 50);
+    let weights = checkpoints().join("timm_vit/model.safetensors");
+    let (a, b, out) = (at("a.png"), at("b.png"), at("out.safetensors"));
+    let args = [
+        "embed",
+        "--weights",
+        text(&weights),
+        "--input",
+        text(&a),
+        text(&b),
+    ];
+    let done = run(&[&args[..], &["--output", text(&out), "--batch", "1"]].concat());
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    let all = values(&out);
+    assert_eq!(all["tokens"].0, [2, 17, 48]);
+    assert_eq!(all["logits"].0, [2, 10]);
+    let block = [
+        "--output",
+        text(&out),
+        "--stage",
+        "block:1",
+        "--image-size",
+        "48x32",
+    ];
+    assert!(run(&[&args[..], &block].concat()).status.success());
+    assert_eq!(values(&out).keys().collect::<Vec<_>>(), ["block_1"]);
+    assert_eq!(values(&out)["block_1"].0, [2, 25, 48]);
+    let beyond = ["--output", text(&out), "--stage", "block:2"];
+    assert_refused(&[&args[..], &beyond].concat(), &["block:2", "2 blocks"]);
+    for what in ["pca", "attention"] {
+        let png = at("seen.png");
+        let args = [
+            "show",
+            "--weights",
+            text(&weights),
+            "--input",
+            text(&a),
+            text(&b),
+        ];
+        let done = run(&[&args[..], &["--output", text(&png), "--what", what]].concat());
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        let seen = image::open(&png).unwrap().into_rgb8();
+        assert_eq!(seen.dimensions(), (64, 64), "{what}");
+        let right: std::collections::BTreeSet<_> = (0..64)
+            .map(|y| seen.get_pixel(36 + y % 4 * 8, y).0)
+            .collect();
+        assert!(right.len() > 4, "{what}: {right:?}");
+    }
+    fs::write(at("page.jpg"), "<html></html>").unwrap();
+    let page = at("page.jpg");
+    let args = ["embed", "--weights", text(&weights), "--input", text(&page)];
+    assert_refused(
+        &[&args[..], &["--output", text(&out)]].concat(),
+        &["page.jpg: not a picture"],
+    );
+    let bare = checkpoints().join("torchvision_vit/model.safetensors");
+    let args = [
+        "embed",
+        "--weights",
+        text(&bare),
+        "--heads",
+        "3",
+        "--input",
+        text(&a),
+    ];
+    assert_refused(
+        &[&args[..], &["--output", text(&out)]].concat(),
+        &["--preset", "config.json"],
+    );
+}
+
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    use std::process::Stdio;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_burn-patch"))
+        .args(["describe", "--preset", "vit_base_patch16_224", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn model(args: &Args) -> Result<Model, Failure> {
         });
     }
     let config = args.config.as_deref().expect("one of the three");
-    let read = HubConfig::read(config).and_then(|config| config.facts.resolve());
+    let read = HubConfig::read(config).and_then(|config| config.architecture());
     Ok(Model {
         name: config.display().to_string(),
         dialect: None,

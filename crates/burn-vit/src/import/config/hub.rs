@@ -4,8 +4,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::import::architecture::Architecture;
 use crate::import::config::preparation::Preparation;
 use crate::import::config::read::{Object, unsupported};
+use crate::import::config::structure::structure;
 use crate::import::config::{timm, transformers};
 use crate::import::error::ImportError;
 use crate::import::facts::Facts;
@@ -19,11 +21,23 @@ const MAX_CONFIG: u64 = 16 << 20;
 pub struct HubConfig {
     /// What it says of the model.
     pub facts: Facts,
+    /// What its library builds with it besides, which weights say by their names and shapes.
+    pub structure: Facts,
     /// How pictures become the model's input, where it says that.
     pub preparation: Option<Preparation>,
 }
 
 impl HubConfig {
+    /// The model that it describes, without weights.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Facts::resolve`].
+    pub fn architecture(&self) -> Result<Architecture, ImportError> {
+        let all = self.facts.clone().or(self.structure.clone());
+        all.resolve()
+    }
+
     /// Reads a `config.json` and the `preprocessor_config.json` beside it, if there is one.
     ///
     /// # Errors
@@ -65,8 +79,10 @@ impl HubConfig {
         let root = object(text).map_err(refuse)?;
         let root = Object(&root);
         if root.get("model_type").is_some() {
+            let facts = transformers::facts(root)?;
             return Ok(Self {
-                facts: transformers::facts(root)?,
+                structure: structure(root, &facts)?,
+                facts,
                 preparation: None,
             });
         }
@@ -92,6 +108,7 @@ impl HubConfig {
         let cfg = root.object("pretrained_cfg").unwrap_or(root);
         Ok(Self {
             facts: timm::facts(&preset.family, &arguments)?,
+            structure: Facts::default(),
             preparation: Preparation::timm(cfg)?,
         })
     }
