@@ -8,9 +8,10 @@ mod failure;
 mod input;
 mod model;
 mod output;
+mod program;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    failure::program(cli::run)
+    program::program(cli::run)
 }
