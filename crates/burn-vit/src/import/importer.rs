@@ -278,7 +278,9 @@ impl Importer {
             None if beside.is_file() => beside,
             None => return Ok((Facts::default(), None)),
         };
-        let HubConfig { facts, preparation } = HubConfig::read(config)?;
+        let HubConfig {
+            facts, preparation, ..
+        } = HubConfig::read(config)?;
         Ok((facts, preparation))
     }
 }

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::import::architecture::Architecture;
 use crate::import::config::preparation::Preparation;
 use crate::import::config::read::{Object, unsupported};
+use crate::import::config::structure::structure;
 use crate::import::config::{timm, transformers};
 use crate::import::error::ImportError;
 use crate::import::facts::Facts;
@@ -19,11 +21,23 @@ const MAX_CONFIG: u64 = 16 << 20;
 pub struct HubConfig {
     /// What it says of the model.
     pub facts: Facts,
+    /// What its library builds with it besides, which weights say by their names and shapes.
+    pub structure: Facts,
     /// How pictures become the model's input, where it says that.
     pub preparation: Option<Preparation>,
 }
 
 impl HubConfig {
+    /// The model that it describes, without weights.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Facts::resolve`].
+    pub fn architecture(&self) -> Result<Architecture, ImportError> {
+        let all = self.facts.clone().or(self.structure.clone());
+        all.resolve()
+    }
+
     /// Reads a `config.json` and the `preprocessor_config.json` beside it, if there is one.
     ///
     /// # Errors
@@ -35,13 +49,23 @@ impl HubConfig {
             ImportError::File { reason, .. } => ImportError::file(path, reason),
             other => other,
         })?;
-        let beside = path.with_file_name("preprocessor_config.json");
-        if beside.is_file() {
-            let text = text_of(&beside)?;
-            let object = object(&text).map_err(|reason| ImportError::file(&beside, reason))?;
-            config.preparation = Preparation::transformers(Object(&object))?.or(config.preparation);
-        }
+        config.preparation = beside(path)?.or(config.preparation);
         Ok(config)
+    }
+
+    /// How pictures become a model's input, from a `config.json` of any architecture and the `preprocessor_config.json`
+    /// beside it; none if they say nothing of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ImportError::File`] for a file that cannot be read or is no JSON, [`ImportError::Unsupported`] for a value that is
+    /// not understood.
+    pub fn preparation_of(path: impl AsRef<Path>) -> Result<Option<Preparation>, ImportError> {
+        let path = path.as_ref();
+        let root = object(&text_of(path)?).map_err(|reason| ImportError::file(path, reason))?;
+        let root = Object(&root);
+        let own = Preparation::timm(root.object("pretrained_cfg").unwrap_or(root))?;
+        Ok(beside(path)?.or(own))
     }
 
     /// Reads the text of a `config.json`: transformers' (`model_type`) or timm's (`architecture`).
@@ -55,8 +79,10 @@ impl HubConfig {
         let root = object(text).map_err(refuse)?;
         let root = Object(&root);
         if root.get("model_type").is_some() {
+            let facts = transformers::facts(root)?;
             return Ok(Self {
-                facts: transformers::facts(root)?,
+                structure: structure(root, &facts)?,
+                facts,
                 preparation: None,
             });
         }
@@ -82,9 +108,20 @@ impl HubConfig {
         let cfg = root.object("pretrained_cfg").unwrap_or(root);
         Ok(Self {
             facts: timm::facts(&preset.family, &arguments)?,
+            structure: Facts::default(),
             preparation: Preparation::timm(cfg)?,
         })
     }
+}
+
+/// What the `preprocessor_config.json` beside a configuration says, if there is one.
+fn beside(config: &Path) -> Result<Option<Preparation>, ImportError> {
+    let path = config.with_file_name("preprocessor_config.json");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let object = object(&text_of(&path)?).map_err(|reason| ImportError::file(&path, reason))?;
+    Preparation::transformers(Object(&object))
 }
 
 fn text_of(path: &Path) -> Result<String, ImportError> {

@@ -3,6 +3,7 @@
 mod hub;
 pub(crate) mod preparation;
 pub(crate) mod read;
+mod structure;
 pub(crate) mod timm;
 mod transformers;
 

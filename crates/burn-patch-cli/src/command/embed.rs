@@ -1,0 +1,228 @@
+//! `embed`: what a model makes of pictures or tensors.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use burn_vit::import::Preparation;
+
+use crate::arguments::{Source, device, size};
+use crate::array::{Array, Arrays};
+use crate::failure::Failure;
+use crate::input::pictures::{open, preprocess, unprepared};
+use crate::input::tensors::{self, Images, Tensors};
+use crate::model::hierarchical;
+use crate::model::naflex;
+use crate::model::run::Model;
+use crate::model::stage::Stage;
+use crate::output::{Progress, check_place, say};
+
+/// Runs a model on pictures, or on the tensors of a file, and writes what it gives as a safetensors file: embed (patches
+/// without positions), tokens [batch, tokens, dim] with the prefix first, pooled, logits where there is a classifier; of a
+/// masked autoencoder also pred, mask and loss where the input holds noise.
+///
+/// Pictures are resized, cropped and normalised as the configuration says. Tensors named images (and noise), or patches
+/// and shapes (and valid), are taken as they are.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  burn-patch embed --weights model.safetensors --input cat.jpg dog.png --output out.safetensors
+  burn-patch embed --weights model.safetensors --input io.safetensors --output out.safetensors --stage pooled
+  burn-patch embed --weights vit.pth --preset vit_base_patch16_224 --input cat.jpg --output out.safetensors")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    source: Source,
+
+    /// Pictures, or one .safetensors file
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    input: Vec<PathBuf>,
+
+    /// The safetensors file to write
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+
+    /// One result alone: patch, tokens, pooled, logits or block:N, counted from 0 and written as block_N. Default: all but
+    /// blocks
+    #[arg(long, value_name = "STAGE")]
+    stage: Option<Stage>,
+
+    /// Size of the pictures that the model sees. Default: what the configuration says
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    image_size: Option<[usize; 2]>,
+
+    /// Images that run at once
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: u32,
+
+    /// Where to run: flex, ndarray (CPU), wgpu (GPU), tch (LibTorch CPU), tch-cuda, cuda; backends other than flex need
+    /// the cargo feature of the same name (tch for tch-cuda)
+    #[arg(long, value_name = "NAME", default_value = "flex")]
+    backend: String,
+}
+
+/// A model that is ready, and how pictures become its input.
+struct Ready {
+    model: Model,
+    size: [usize; 2],
+    preparation: Option<Preparation>,
+}
+
+/// Runs the model and writes what it gives.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    check_place(&args.output)?;
+    let device = device(&args.backend)?;
+    let outputs = match args.input.as_slice() {
+        [file] if is_tensors(file) => match tensors::read(file)? {
+            Tensors::Images(images) => of_images(args, &images, &device)?,
+            Tensors::Patches(patches) => naflex::run(&args.source, &patches, args.stage, &device)?,
+        },
+        files if files.iter().any(|file| is_tensors(file)) => {
+            return Err(Failure::usage(
+                "--input: expected pictures, or one .safetensors file",
+            ));
+        }
+        files => of_pictures(args, files, &device)?,
+    };
+    outputs.write(&args.output)?;
+    say(format_args!(
+        "{}: {}",
+        args.output.display(),
+        outputs.summary()
+    ));
+    Ok(())
+}
+
+fn is_tensors(file: &Path) -> bool {
+    file.extension().is_some_and(|end| end == "safetensors")
+}
+
+/// The model for images of `size`, or else of the size that pictures are prepared to.
+fn ready(source: &Source, size: Option<[usize; 2]>, device: &Device) -> Result<Ready, Failure> {
+    if let Some(found) = hierarchical::find(source)? {
+        let preparation = found.preparation()?;
+        let prepared = preparation.as_ref().map(|preparation| preparation.size);
+        return Ok(Ready {
+            model: found.load(device)?,
+            size: size.or(prepared).unwrap_or([224, 224]),
+            preparation,
+        });
+    }
+    let refuse = |error| Failure::import(&source.weights, &error);
+    let importer = source.importer();
+    let size = match size {
+        Some(size) => size,
+        None => {
+            let inspected = importer.inspect().map_err(refuse)?;
+            let prepared = inspected.preparation.map(|preparation| preparation.size);
+            prepared.unwrap_or(inspected.architecture.image)
+        }
+    };
+    let imported = importer.with_image(size).load(device).map_err(refuse)?;
+    Ok(Ready {
+        model: Model::Plain(imported.model),
+        size,
+        preparation: imported.preparation,
+    })
+}
+
+fn of_images(args: &Args, images: &Images, device: &Device) -> Result<Arrays, Failure> {
+    let [count, _, height, width] = images.images.shape[..] else {
+        return Err(Failure::failed("images: expected four axes"));
+    };
+    if args.image_size.is_some_and(|size| size != [height, width]) {
+        return Err(Failure::usage(format_args!(
+            "--image-size: tensors are taken as they are, {height}x{width}"
+        )));
+    }
+    let ready = ready(&args.source, Some([height, width]), device)?;
+    let progress = Progress::new("images embedded", count);
+    let mut all = Outputs::default();
+    for from in (0..count).step_by(args.batch as usize) {
+        let to = count.min(from + args.batch as usize);
+        let noise = images
+            .noise
+            .as_ref()
+            .map(|noise| noise.rows(from, to).values);
+        all.add(
+            args,
+            &ready.model,
+            images.images.rows(from, to),
+            noise,
+            device,
+        )?;
+        progress.done(to);
+    }
+    Ok(all.finish())
+}
+
+fn of_pictures(args: &Args, files: &[PathBuf], device: &Device) -> Result<Arrays, Failure> {
+    let ready = ready(&args.source, args.image_size, device)?;
+    let Some(preparation) = &ready.preparation else {
+        return Err(unprepared(&args.source.weights));
+    };
+    let progress = Progress::new("pictures embedded", files.len());
+    let mut all = Outputs::default();
+    let mut done = 0;
+    for files in files.chunks(args.batch as usize) {
+        let mut values = Vec::new();
+        for file in files {
+            let picture = open(file, ready.size)?;
+            let sides = [picture.height(), picture.width()];
+            values.extend(
+                preprocess(preparation, ready.size, sides)?
+                    .apply(&picture)
+                    .0,
+            );
+        }
+        let [height, width] = ready.size;
+        let shape = vec![files.len(), 3, height, width];
+        all.add(args, &ready.model, Array { shape, values }, None, device)?;
+        done += files.len();
+        progress.done(done);
+    }
+    Ok(all.finish())
+}
+
+/// Results of all batches.
+#[derive(Default)]
+struct Outputs {
+    arrays: Arrays,
+    /// The loss of each image, summed.
+    loss: Option<f32>,
+    images: usize,
+}
+
+impl Outputs {
+    fn add(
+        &mut self,
+        args: &Args,
+        model: &Model,
+        images: Array,
+        noise: Option<Vec<f32>>,
+        device: &Device,
+    ) -> Result<(), Failure> {
+        let count = images.shape[0];
+        model.takes(images.shape[1])?;
+        let outputs = model.outputs(images.tensor(device), noise.as_deref(), args.stage)?;
+        for (name, array) in outputs {
+            if name == "loss" {
+                let sum = array.values[0] * count as f32;
+                self.loss = Some(self.loss.unwrap_or(0.0) + sum);
+            } else {
+                self.arrays.add(name, array);
+            }
+        }
+        self.images += count;
+        Ok(())
+    }
+
+    /// With the mean loss. Every image has as many masked patches as another.
+    fn finish(mut self) -> Arrays {
+        if let Some(loss) = self.loss {
+            let mean = Array {
+                shape: vec![1],
+                values: vec![loss / self.images as f32],
+            };
+            self.arrays.add("loss", mean);
+        }
+        self.arrays
+    }
+}

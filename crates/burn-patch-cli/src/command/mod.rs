@@ -1,0 +1,6 @@
+//! A file for each command.
+
+pub(crate) mod convert;
+pub(crate) mod describe;
+pub(crate) mod embed;
+pub(crate) mod show;

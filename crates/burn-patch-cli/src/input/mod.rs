@@ -1,0 +1,4 @@
+//! What a model is run on: pictures, or tensors from a file.
+
+pub(crate) mod pictures;
+pub(crate) mod tensors;

@@ -1,0 +1,17 @@
+//! `burn-patch`: looks at vision transformers, runs them on pictures and converts them.
+
+mod arguments;
+mod array;
+mod cli;
+mod command;
+mod failure;
+mod input;
+mod model;
+mod output;
+mod program;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    program::program(cli::run)
+}

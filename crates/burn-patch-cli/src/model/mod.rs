@@ -1,0 +1,8 @@
+//! What a model costs, and running it on a batch.
+
+pub(crate) mod components;
+pub(crate) mod cost;
+pub(crate) mod hierarchical;
+pub(crate) mod naflex;
+pub(crate) mod run;
+pub(crate) mod stage;

@@ -1,0 +1,107 @@
+//! `convert` to other libraries, sizes, patches and channels.
+
+use std::fs;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::program::{
+    assert_close, assert_refused, checkpoints, describe, embed, folder, run, text, values,
+};
+
+fn convert(weights: &Path, output: &Path, more: &[&str]) {
+    let args = [
+        "convert",
+        "--weights",
+        text(weights),
+        "--output",
+        text(output),
+    ];
+    let done = run(&[&args[..], more].concat());
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{more:?}: {errors}");
+}
+
+/// The same outputs in another library's names, and the source library's at another resolution.
+#[test]
+fn converted_weights_give_the_same() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let vit = checkpoints().join("timm_vit");
+    fs::create_dir(at("hf")).unwrap();
+    let out = at("hf/weights.safetensors");
+    convert(
+        &vit.join("model.safetensors"),
+        &out,
+        &["--dialect", "transformers-vit"],
+    );
+    assert_eq!(
+        describe(&["--weights", text(&out)])["dialect"],
+        "transformers-vit"
+    );
+    let io = vit.join("io.safetensors");
+    let got = embed(&out, &io, &at("out.safetensors"));
+    assert_close("tokens", &got["tokens"], &values(&io)["tokens"]);
+    assert_eq!(fs::read_dir(at("hf")).unwrap().count(), 2);
+
+    let registers = checkpoints().join("hf_dinov2_registers");
+    fs::create_dir(at("large")).unwrap();
+    let out = at("large/model.safetensors");
+    convert(
+        &registers.join("model.safetensors"),
+        &out,
+        &["--image-size", "48"],
+    );
+    assert_eq!(
+        describe(&["--weights", text(&out)])["image"],
+        serde_json::json!([48, 48])
+    );
+    let io = values(&registers.join("io.safetensors"));
+    let (shape, images) = &io["images_other"];
+    let bytes: Vec<u8> = images
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
+    let view = TensorView::new(Dtype::F32, shape.clone(), &bytes).unwrap();
+    let input = safetensors::serialize([("images", view)], None).unwrap();
+    fs::write(at("in.safetensors"), input).unwrap();
+    let got = embed(&out, &at("in.safetensors"), &at("out.safetensors"));
+    assert_close("tokens_other", &got["tokens"], &io["tokens_other"]);
+}
+
+#[test]
+fn patches_and_channels_change_and_the_grid_stays() {
+    let folder = folder();
+    let out = folder.path().join("model.safetensors");
+    let weights = checkpoints().join("timm_vit/model.safetensors");
+    convert(&weights, &out, &["--patch-size", "4", "--channels", "5"]);
+    let now = describe(&["--weights", text(&out)]);
+    assert_eq!(now["grid"], serde_json::json!([4, 4]));
+    assert_eq!(now["patch"], serde_json::json!([4, 4]));
+    assert_eq!(
+        (&now["channels"], &now["image"]),
+        (&5.into(), &serde_json::json!([16, 16]))
+    );
+    // What lies there already says something else.
+    let config = folder.path().join("config.json");
+    let other = [
+        "convert",
+        "--weights",
+        text(&weights),
+        "--output",
+        text(&out),
+    ];
+    assert_refused(&other, &["config.json", "other weights"]);
+    assert!(fs::read_to_string(config).unwrap().contains("16"));
+    let mae = checkpoints().join("hf_vit_mae/model.safetensors");
+    let args = [
+        "convert",
+        "--weights",
+        text(&mae),
+        "--output",
+        text(&out),
+        "--channels",
+        "1",
+    ];
+    assert_refused(&args, &["masked autoencoder"]);
+}

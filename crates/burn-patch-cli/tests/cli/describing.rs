@@ -1,0 +1,76 @@
+//! `describe` of presets, weights and configurations.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::program::{checkpoints, describe, run, text};
+
+#[test]
+fn a_preset_is_described_in_numbers() {
+    let base = describe(&["--preset", "vit_base_patch16_224"]);
+    for (name, want) in [
+        ("patch_tokens", 196),
+        ("class_tokens", 1),
+        ("dim", 768),
+        ("depth", 12),
+        ("classes", 1000),
+        ("parameters", 86_567_656),
+    ] {
+        assert_eq!(base[name], want, "{name}");
+    }
+    assert_eq!(base["dialect"], "timm");
+    let wide = describe(&[
+        "--preset",
+        "vit_base_patch16_224",
+        "--image-size",
+        "224x448",
+    ]);
+    assert_eq!(wide["grid"], serde_json::json!([14, 28]));
+    assert_eq!(wide["parameters"], 86_567_656 + 196 * 768);
+    let output = run(&["describe", "--preset", "vit_base_patch16_224"]);
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        table.contains("197 = 1 class + 196 patch (14×14)"),
+        "{table}"
+    );
+    assert!(table.contains("86,567,656"), "{table}");
+}
+
+/// A configuration alone says what the weights beside it say.
+#[test]
+fn weights_and_configurations_are_described() {
+    let (mut compared, mut wrong) = (0, Vec::new());
+    for entry in fs::read_dir(checkpoints()).unwrap() {
+        let folder = entry.unwrap().path();
+        let config = folder.join("config.json");
+        let hierarchical = ["swin", "pvt"]
+            .iter()
+            .any(|name| text(&folder).contains(name));
+        if !config.is_file() || hierarchical {
+            continue;
+        }
+        let weights = folder.join("model.safetensors");
+        let of_weights = describe(&["--weights", text(&weights)]);
+        let of_config = describe(&["--config", text(&config)]);
+        let all = |of: &serde_json::Value| -> BTreeMap<String, String> {
+            let settings = [of, &of["architecture"]].map(|of| of.as_object().unwrap().clone());
+            let settings = settings.into_iter().flatten();
+            let own = settings
+                .filter(|(name, _)| !["name", "dialect", "architecture"].contains(&name.as_str()));
+            own.map(|(name, value)| (name, value.to_string())).collect()
+        };
+        let of_weights = all(&of_weights);
+        for (name, value) in all(&of_config) {
+            if value != of_weights[&name] {
+                wrong.push(format!(
+                    "{}: {name}: {value}, weights {}",
+                    folder.display(),
+                    of_weights[&name]
+                ));
+            }
+            compared += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(compared > 300, "{compared}");
+}

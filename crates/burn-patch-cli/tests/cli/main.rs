@@ -1,0 +1,8 @@
+//! The program as its user meets it.
+
+mod converting;
+mod describing;
+mod embedding;
+mod program;
+mod refusals;
+mod seeing;

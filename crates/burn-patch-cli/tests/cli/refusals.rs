@@ -1,0 +1,129 @@
+//! What is refused, and how the program ends.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use crate::program::{assert_refused, checkpoints, folder, run, text};
+
+/// Says that a file is not usable, and why, before anything is allocated for what it claims.
+#[test]
+fn hostile_files_are_refused_with_file_and_reason() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let whole = fs::read(checkpoints().join("timm_vit/model.safetensors")).unwrap();
+    let io = checkpoints().join("timm_vit/io.safetensors");
+    let huge = |header: &str| {
+        let length = (header.len() as u64).to_le_bytes();
+        [&length[..], header.as_bytes()].concat()
+    };
+    let overflow =
+        r#"{"images":{"dtype":"F32","shape":[4294967296,4294967296,9,9],"data_offsets":[0,4]}}"#;
+    let beyond = r#"{"images":{"dtype":"F32","shape":[1,3,8,8],"data_offsets":[0,768]}}"#;
+    for (name, bytes, reason) in [
+        (
+            "page.safetensors",
+            b"<!DOCTYPE html><html></html>".to_vec(),
+            "HTML",
+        ),
+        (
+            "cut.safetensors",
+            whole[..whole.len() / 2].to_vec(),
+            "cut.safetensors: ",
+        ),
+        (
+            "long.safetensors",
+            u64::MAX.to_le_bytes().to_vec(),
+            "long.safetensors: ",
+        ),
+        (
+            "overflow.safetensors",
+            huge(overflow),
+            "overflow.safetensors: ",
+        ),
+        ("beyond.safetensors", huge(beyond), "beyond.safetensors: "),
+        ("empty.safetensors", Vec::new(), "empty.safetensors: "),
+    ] {
+        let file = at(name);
+        fs::write(&file, bytes).unwrap();
+        let out = at("out.safetensors");
+        let output = ["--output", text(&out)];
+        let as_weights = ["embed", "--weights", text(&file), "--input", text(&io)];
+        assert_refused(&[&as_weights[..], &output].concat(), &[name, reason]);
+        assert_refused(&["describe", "--weights", text(&file)], &[name, reason]);
+        let weights = checkpoints().join("timm_vit/model.safetensors");
+        let as_input = ["embed", "--weights", text(&weights), "--input", text(&file)];
+        assert_refused(&[&as_input[..], &output].concat(), &[name, reason]);
+        assert!(!out.exists(), "{name}");
+    }
+    assert_refused(
+        &["describe", "--weights", "nowhere.safetensors"],
+        &["nowhere.safetensors"],
+    );
+    assert_refused(
+        &["describe", "--config", text(&at("page.safetensors"))],
+        &["page.safetensors"],
+    );
+}
+
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_burn-patch"))
+        .args(["describe", "--preset", "vit_base_patch16_224", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_two() {
+    for args in [
+        &["describe"][..],
+        &["describe", "--preset", "vit_base_patch17"],
+        &["embed", "--weights", "a", "--input", "b"],
+        &[
+            "embed",
+            "--weights",
+            "a",
+            "--input",
+            "b",
+            "--output",
+            "c",
+            "--stage",
+            "block:x",
+        ],
+        &[
+            "embed",
+            "--weights",
+            "a",
+            "--input",
+            "b",
+            "--output",
+            "c",
+            "--backend",
+            "tpu",
+        ],
+        &[
+            "convert",
+            "--weights",
+            "a",
+            "--output",
+            "c",
+            "--image-size",
+            "0x3",
+        ],
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(
+            output.stdout.is_empty() && !output.stderr.is_empty(),
+            "{args:?}"
+        );
+    }
+    let help = run(&["embed", "--help"]);
+    assert!(help.status.success());
+    assert!(String::from_utf8_lossy(&help.stdout).contains("Examples:"));
+}
