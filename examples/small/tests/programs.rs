@@ -1,0 +1,49 @@
+//! Every small program runs and says what its header promises, trained for a few steps only.
+
+use std::process::Command;
+
+/// What the program at `path` prints.
+fn output(path: &str, args: &[&str]) -> String {
+    let output = Command::new(path).args(args).output();
+    let output = output.expect("the program starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{path}: {errors}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn a_model_runs_with_other_patch_sizes() {
+    let text = output(env!("CARGO_BIN_EXE_change_patch_size"), &["--steps", "3"]);
+    assert_eq!(text.matches("accuracy 0.").count(), 5, "{text}");
+}
+
+#[test]
+fn positions_are_refused_and_then_resized_by_four_profiles() {
+    let text = output(env!("CARGO_BIN_EXE_resize_positions"), &["--steps", "3"]);
+    assert!(text.contains("got [1, 10, 10]"), "{text}");
+    assert_eq!(text.matches("cosine 0.").count(), 4, "{text}");
+}
+
+#[test]
+fn merged_regions_are_drawn() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("merged.png");
+    let out = path.to_str().expect("UTF-8");
+    let text = output(env!("CARGO_BIN_EXE_merge_tokens"), &["--out", out]);
+    assert!(text.contains("[768, "), "{text}");
+    let drawn = image::open(&path).expect("a PNG").into_rgb8();
+    assert_eq!(drawn.dimensions(), (2 * 768 + 12, 576));
+}
+
+#[test]
+fn packed_pictures_have_the_logits_of_each_alone() {
+    let text = output(env!("CARGO_BIN_EXE_pack_pictures"), &[]);
+    assert!(text.contains("equal to 1e-5: true"), "{text}");
+}
+
+#[test]
+fn an_embedding_trains_in_a_model_of_ones_own() {
+    let text = output(env!("CARGO_BIN_EXE_embedding_alone"), &["--steps", "3"]);
+    assert!(text.contains("49 patches"), "{text}");
+    assert!(text.contains("accuracy after 3 steps: 0."), "{text}");
+}
