@@ -11,14 +11,17 @@ use support::data::{DatasetName, Pictures, Source, Split};
 use support::train::{Batch, PictureBatcher};
 use support::{Draws, Error, stop};
 
+use crate::training::Training;
+
 const BATCH: usize = 64;
 const RATE: f64 = 2e-3;
 
-/// The bundled Fashion-MNIST: 8,000 pictures of 28×28 px to learn from, 1,000 of those held out to test with.
+/// The bundled Fashion-MNIST: 8,000 pictures of 28×28 px to learn from, and some of those held out.
 pub struct Fashion {
     /// The pictures.
     pub split: Split,
     device: Device,
+    steps: usize,
 }
 
 impl Fashion {
@@ -27,19 +30,20 @@ impl Fashion {
     /// # Errors
     ///
     /// Those of [`Source::load`].
-    pub fn load(device: &Device) -> Result<Self, Error> {
+    pub fn load(training: &Training, device: &Device) -> Result<Self, Error> {
         device.seed(0);
         let source = Source {
             dataset: DatasetName::Fashion,
             data: None,
         };
         Ok(Self {
-            split: source.load()?.truncated(8_000, 1_000),
+            split: source.load()?.truncated(8_000, training.pictures.into()),
             device: device.clone(),
+            steps: training.steps,
         })
     }
 
-    /// `model` after `steps` of AdamW with 64 pictures each, at a rate that falls to 0.
+    /// `model` after the steps asked for: AdamW with 64 pictures each, at a rate that falls to 0.
     ///
     /// # Errors
     ///
@@ -47,19 +51,18 @@ impl Fashion {
     pub fn train<M: Module>(
         &self,
         model: M,
-        steps: usize,
         logits: impl Fn(&M, Tensor<4>) -> Tensor<2>,
     ) -> Result<M, Error> {
         let device = self.device.clone().autodiff();
         let loss = CrossEntropyLossConfig::new().init(&device);
         let mut optimizer = FusedAdamWConfig::new().init();
         let mut model = model.train();
-        for step in 0..steps {
+        for step in 0..self.steps {
             stop::check().map_err(|error| error.ended("nothing is kept"))?;
             let batch = batch(&self.split.train, step * BATCH, BATCH, &device);
             let loss = loss.forward(logits(&model, batch.images), batch.labels);
             let grads = GradientsParams::from_grads(loss.backward(), &model);
-            let rate = RATE * (1.0 - step as f64 / steps as f64);
+            let rate = RATE * (1.0 - step as f64 / self.steps as f64);
             model = optimizer.step(rate, model, grads);
         }
         Ok(model.valid())

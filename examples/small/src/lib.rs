@@ -3,7 +3,9 @@
 mod atlas;
 mod fashion;
 mod regions;
+mod training;
 
 pub use atlas::{emoji, to_tensor};
 pub use fashion::Fashion;
 pub use regions::draw_regions;
+pub use training::Training;

@@ -1,20 +1,19 @@
-//! Regions of patches, drawn beside the picture that they lie in.
+//! Regions of patches, drawn over the picture that they lie in.
 
 use std::collections::HashMap;
 use std::io::Cursor;
 use std::path::Path;
 
-use image::imageops::{FilterType, replace, resize};
+use image::imageops::replace;
 use image::{ImageFormat, Rgb, RgbImage};
 use support::{Error, report::write};
 
 /// Pixels of the drawing per pixel of the picture.
-const SCALE: u32 = 6;
+const SCALE: u32 = 8;
 const GAP: u32 = 12;
 const LINE: Rgb<u8> = Rgb([40, 40, 40]);
 
-/// Writes a PNG: the picture, and beside it the same with every region in the mean of its colours and a line around
-/// it. `owner` names the region of each patch of `patch × patch` px, row by row.
+/// Writes a PNG: the picture with a line around every region, and beside it each region in the mean of its colours. `owner` names the region of each patch of `patch × patch` px, row by row.
 ///
 /// # Errors
 ///
@@ -29,18 +28,22 @@ pub fn draw_regions(
     let region = |x: u32, y: u32| owner[(y / patch * cols + x / patch) as usize];
     let means = means(picture, &region);
     let (width, height) = (picture.width() * SCALE, picture.height() * SCALE);
-    let merged = RgbImage::from_fn(width, height, |x, y| {
+    let edge = |x: u32, y: u32| {
         let here = region(x / SCALE, y / SCALE);
         let differs =
             |x: u32, y: u32| x < width && y < height && region(x / SCALE, y / SCALE) != here;
-        match differs(x + 1, y) || differs(x, y + 1) {
+        differs(x + 1, y) || differs(x, y + 1)
+    };
+    let drawn = |color: &dyn Fn(u32, u32) -> Rgb<u8>| {
+        RgbImage::from_fn(width, height, |x, y| match edge(x, y) {
             true => LINE,
-            false => means[&here],
-        }
-    });
+            false => color(x / SCALE, y / SCALE),
+        })
+    };
+    let over = drawn(&|x, y| *picture.get_pixel(x, y));
+    let merged = drawn(&|x, y| means[&region(x, y)]);
     let mut sheet = RgbImage::from_pixel(2 * width + GAP, height, Rgb([255; 3]));
-    let large = resize(picture, width, height, FilterType::Nearest);
-    replace(&mut sheet, &large, 0, 0);
+    replace(&mut sheet, &over, 0, 0);
     replace(&mut sheet, &merged, i64::from(width + GAP), 0);
     let mut png = Cursor::new(Vec::new());
     let encoded = sheet.write_to(&mut png, ImageFormat::Png);

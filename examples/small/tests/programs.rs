@@ -2,6 +2,9 @@
 
 use std::process::Command;
 
+/// Steps and pictures that show that a program runs.
+const FEW: &[&str] = &["--steps", "3", "--pictures", "64"];
+
 /// What the program at `path` prints.
 fn output(path: &str, args: &[&str]) -> String {
     let output = Command::new(path).args(args).output();
@@ -13,13 +16,13 @@ fn output(path: &str, args: &[&str]) -> String {
 
 #[test]
 fn a_model_runs_with_other_patch_sizes() {
-    let text = output(env!("CARGO_BIN_EXE_change_patch_size"), &["--steps", "3"]);
+    let text = output(env!("CARGO_BIN_EXE_change_patch_size"), FEW);
     assert_eq!(text.matches("accuracy 0.").count(), 5, "{text}");
 }
 
 #[test]
 fn positions_are_refused_and_then_resized_by_four_profiles() {
-    let text = output(env!("CARGO_BIN_EXE_resize_positions"), &["--steps", "3"]);
+    let text = output(env!("CARGO_BIN_EXE_resize_positions"), FEW);
     assert!(text.contains("got [1, 10, 10]"), "{text}");
     assert_eq!(text.matches("cosine 0.").count(), 4, "{text}");
 }
@@ -30,9 +33,9 @@ fn merged_regions_are_drawn() {
     let path = folder.path().join("merged.png");
     let out = path.to_str().expect("UTF-8");
     let text = output(env!("CARGO_BIN_EXE_merge_tokens"), &["--out", out]);
-    assert!(text.contains("[768, "), "{text}");
+    assert!(text.contains("[1536, 1366, "), "{text}");
     let drawn = image::open(&path).expect("a PNG").into_rgb8();
-    assert_eq!(drawn.dimensions(), (2 * 768 + 12, 576));
+    assert_eq!(drawn.dimensions(), (2 * 768 + 12, 512));
 }
 
 #[test]
@@ -43,7 +46,7 @@ fn packed_pictures_have_the_logits_of_each_alone() {
 
 #[test]
 fn an_embedding_trains_in_a_model_of_ones_own() {
-    let text = output(env!("CARGO_BIN_EXE_embedding_alone"), &["--steps", "3"]);
+    let text = output(env!("CARGO_BIN_EXE_embedding_alone"), FEW);
     assert!(text.contains("49 patches"), "{text}");
     assert!(text.contains("accuracy after 3 steps: 0."), "{text}");
 }

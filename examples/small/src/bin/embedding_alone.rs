@@ -10,17 +10,8 @@ use burn::module::Module;
 use burn::nn::{Gelu, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use burn_patch::embed::{OverlapPatchEmbed, OverlapPatchEmbedConfig, PatchEmbed};
-use burn_patch_small::Fashion;
-use clap::Parser;
+use burn_patch_small::{Fashion, Training};
 use support::{Error, program, say};
-
-/// Train a small network over overlapping patches.
-#[derive(Parser)]
-struct Args {
-    /// Steps of training
-    #[arg(long, default_value_t = 250)]
-    steps: usize,
-}
 
 /// Patches that overlap, a layer for each of them, the mean of all, a classifier.
 #[derive(Module, Debug)]
@@ -46,16 +37,16 @@ impl BagOfPatches {
     }
 }
 
-fn run(args: &Args) -> Result<(), Error> {
+fn run(args: &Training) -> Result<(), Error> {
     let device = Device::flex();
-    let fashion = Fashion::load(&device)?;
+    let fashion = Fashion::load(args, &device)?;
     let model = BagOfPatches::new(&device);
     say(format_args!(
         "{} patches, {} parameters",
         model.embed.tokens([28, 28])?,
         model.num_params()
     ));
-    let model = fashion.train(model, args.steps, |model, images| model.forward(images))?;
+    let model = fashion.train(model, |model, images| model.forward(images))?;
     let accuracy = fashion.accuracy(|images| model.forward(images));
     say(format_args!(
         "accuracy after {} steps: {accuracy:.3}",

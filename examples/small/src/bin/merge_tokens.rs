@@ -18,7 +18,8 @@ use clap::Parser;
 use support::{Error, program, say};
 
 const DEPTH: usize = 8;
-const PATCH: usize = 4;
+const PATCH: usize = 2;
+const SIZE: [usize; 2] = [64, 96];
 
 /// Draw what ToMe merges in a picture.
 #[derive(Parser)]
@@ -31,16 +32,16 @@ struct Args {
 fn run(args: &Args) -> Result<(), Error> {
     let device = Device::flex();
     device.seed(0);
-    let picture = emoji([10, 4], [3, 4]);
+    let picture = emoji([12, 6], [2, 3]);
     let pixels = to_tensor(&picture, &device).unsqueeze_dim(0);
-    let tome = AnyReduceConfig::ToMe(ToMeConfig::new(MergeSchedule::Constant(85)));
+    let tome = AnyReduceConfig::ToMe(ToMeConfig::new(MergeSchedule::Constant(170)));
     let encoder = EncoderConfig::new(DEPTH, 4)
         .with_position(AnyPositionConfig::SinCos(SinCosPositionConfig::new()))
         .with_reducers(ReduceAt::every(&tome, DEPTH));
     let embed = LinearPatchEmbedConfig::new([PATCH; 2], 3, 64).init(&device);
-    let vit = VitConfig::new([96, 128], encoder).init(embed, &device);
+    let vit = VitConfig::new(SIZE, encoder).init(embed, &device);
 
-    let layout = vit.layout([96, 128])?;
+    let layout = vit.layout(SIZE)?;
     say(format_args!(
         "tokens in the attention of each block: {:?}, at the end {}",
         layout.attended, layout.tokens

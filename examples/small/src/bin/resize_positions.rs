@@ -11,27 +11,18 @@ use burn_patch::Noise;
 use burn_patch::embed::LinearPatchEmbedConfig;
 use burn_patch::position::AnyPosition;
 use burn_patch::resample::{Filter, Profile, Resize};
-use burn_patch_small::Fashion;
+use burn_patch_small::{Fashion, Training};
 use burn_vit::{EncoderConfig, HeadConfig, VitConfig};
-use clap::Parser;
 use support::{Error, program, say};
 
-/// Run a trained ViT at another resolution.
-#[derive(Parser)]
-struct Args {
-    /// Steps of training
-    #[arg(long, default_value_t = 250)]
-    steps: usize,
-}
-
-fn run(args: &Args) -> Result<(), Error> {
+fn run(args: &Training) -> Result<(), Error> {
     let device = Device::flex();
-    let fashion = Fashion::load(&device)?;
+    let fashion = Fashion::load(args, &device)?;
     let embed = LinearPatchEmbedConfig::new([4, 4], 1, 64).init(&device);
     let vit = VitConfig::new([28, 28], EncoderConfig::new(4, 4))
         .with_head(HeadConfig::classes(10))
         .init(embed, &device);
-    let vit = fashion.train(vit, args.steps, |vit, images| vit.forward(images))?;
+    let vit = fashion.train(vit, |vit, images| vit.forward(images))?;
     let features = vit
         .forward_features(fashion.held_out(200), Noise::None)
         .mean();
