@@ -21,10 +21,14 @@ fn a_model_runs_with_other_patch_sizes() {
 }
 
 #[test]
-fn positions_are_refused_and_then_resized_by_four_profiles() {
+fn positions_are_refused_and_then_resized_by_three_profiles() {
     let text = output(env!("CARGO_BIN_EXE_resize_positions"), FEW);
     assert!(text.contains("got [1, 10, 10]"), "{text}");
-    assert_eq!(text.matches("cosine 0.").count(), 4, "{text}");
+    assert_eq!(
+        text.matches("cosine of the features 0.").count(),
+        3,
+        "{text}"
+    );
 }
 
 #[test]
@@ -41,12 +45,23 @@ fn merged_regions_are_drawn() {
 #[test]
 fn packed_pictures_have_the_logits_of_each_alone() {
     let text = output(env!("CARGO_BIN_EXE_pack_pictures"), &[]);
-    assert!(text.contains("equal to 1e-5: true"), "{text}");
+    assert!(text.contains("as one by one, to 1e-5: true"), "{text}");
 }
 
 #[test]
 fn an_embedding_trains_in_a_model_of_ones_own() {
     let text = output(env!("CARGO_BIN_EXE_embedding_alone"), FEW);
     assert!(text.contains("49 patches"), "{text}");
-    assert!(text.contains("accuracy after 3 steps: 0."), "{text}");
+    assert!(text.contains("accuracy 0."), "{text}");
+}
+
+#[test]
+fn an_imported_encoder_is_fine_tuned() {
+    let weights = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/golden/checkpoints/hf_vit"
+    );
+    let args = [&["--weights", weights], FEW].concat();
+    let text = output(env!("CARGO_BIN_EXE_fine_tune"), &args);
+    assert_eq!(text.matches("accuracy 0.").count(), 2, "{text}");
 }

@@ -1,7 +1,7 @@
 //! The patch size of a trained model, changed without training it again (FlexiViT's resize of the projection).
 //!
 //! ```text
-//! cargo run --release -p burn-patch-small --bin change_patch_size
+//! cargo run -p burn-patch-small --bin change_patch_size
 //! ```
 
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! ToMe on a picture: which patches became one token, drawn over it.
 //!
 //! ```text
-//! cargo run --release -p burn-patch-small --bin merge_tokens -- --out merged.png
+//! cargo run -p burn-patch-small --bin merge_tokens -- --out merged.png
 //! ```
 
 use std::path::PathBuf;
@@ -41,19 +41,13 @@ fn run(args: &Args) -> Result<(), Error> {
     let embed = LinearPatchEmbedConfig::new([PATCH; 2], 3, 64).init(&device);
     let vit = VitConfig::new(SIZE, encoder).init(embed, &device);
 
-    let layout = vit.layout(SIZE)?;
-    say(format_args!(
-        "tokens in the attention of each block: {:?}, at the end {}",
-        layout.attended, layout.tokens
-    ));
+    let tokens = vit.layout(SIZE)?.attended;
+    say(format_args!("tokens in each block: {tokens:?}"));
     let encoded = vit.forward_taps(pixels, &[], Noise::None);
     let owner = encoded.restore.expect("ToMe leads back").owner();
     let owner: Vec<i32> = owner.into_data().try_to_vec_as().expect("whole numbers");
     draw_regions(&picture, &owner, PATCH as u32, &args.out)?;
-    say(format_args!(
-        "{} has the picture and its regions",
-        args.out.display()
-    ));
+    say(format_args!("regions: {}", args.out.display()));
     Ok(())
 }
 

@@ -1,17 +1,17 @@
 //! A trained table of positions brought to another resolution, as each library would do it.
 //!
 //! ```text
-//! cargo run --release -p burn-patch-small --bin resize_positions
+//! cargo run -p burn-patch-small --bin resize_positions
 //! ```
 
 use std::process::ExitCode;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use burn_patch::Noise;
 use burn_patch::embed::LinearPatchEmbedConfig;
 use burn_patch::position::AnyPosition;
 use burn_patch::resample::{Filter, Profile, Resize};
-use burn_patch_small::{Fashion, Training};
+use burn_patch_small::{Fashion, Training, cosine};
 use burn_vit::{EncoderConfig, HeadConfig, VitConfig};
 use support::{Error, program, say};
 
@@ -23,42 +23,28 @@ fn run(args: &Training) -> Result<(), Error> {
         .with_head(HeadConfig::classes(10))
         .init(embed, &device);
     let vit = fashion.train(vit, |vit, images| vit.forward(images))?;
-    let features = vit
-        .forward_features(fashion.held_out(200), Noise::None)
-        .mean();
+    let pictures = fashion.held_out(200);
+    let features = vit.forward_features(pictures.clone(), Noise::None);
     let before = fashion.accuracy(|images| vit.forward(images));
-    say(format_args!(
-        "28 px, 7×7 patches, as trained: accuracy {before:.3}"
-    ));
+    say(format_args!("28 px, as trained: accuracy {before:.3}"));
     if let Err(refused) = vit.layout([40, 40]) {
-        say(format_args!("40 px without a profile: {refused}"));
+        say(format_args!("40 px: {refused}"));
     }
     let enlarge = Resize::try_new([28, 28], [40, 40], Profile::Timm)?;
     let nearest = Profile::Custom(Filter::Nearest);
-    for profile in [
-        Profile::Timm,
-        Profile::HuggingFace,
-        Profile::BigVision,
-        nearest,
-    ] {
+    for profile in [Profile::Timm, Profile::BigVision, nearest] {
         let mut vit = vit.clone();
         if let AnyPosition::Learned(table) = &vit.encoder.position {
             vit.encoder.position = AnyPosition::Learned(table.resized([10, 10], profile)?);
         }
         let after = fashion.accuracy(|images| vit.forward(enlarge.apply_map(images)));
-        let large = vit.forward_features(enlarge.apply_map(fashion.held_out(200)), Noise::None);
-        let cosine = cosine(features.clone(), large.mean());
+        let large = vit.forward_features(enlarge.apply_map(pictures.clone()), Noise::None);
+        let alike = cosine(features.mean(), large.mean());
         say(format_args!(
-            "40 px, 10×10 patches, {profile:?}: accuracy {after:.3}, features' cosine {cosine:.3}"
+            "40 px, {profile:?}: accuracy {after:.3}, cosine of the features {alike:.3}"
         ));
     }
     Ok(())
-}
-
-fn cosine(a: Tensor<2>, b: Tensor<2>) -> f32 {
-    let norm = |x: &Tensor<2>| x.clone().square().sum_dim(1).sqrt();
-    let lengths = norm(&a) * norm(&b);
-    ((a * b).sum_dim(1) / lengths).mean().into_scalar()
 }
 
 fn main() -> ExitCode {
