@@ -1,0 +1,65 @@
+//! A checkpoint of another library, fine-tuned: its head alone first (a linear probe), then all of it.
+//!
+//! ```text
+//! cargo run -p burn-patch-small --bin fine_tune -- --weights tests/golden/checkpoints/hf_vit
+//! ```
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use burn_patch::embed::PatchEmbed;
+use burn_patch::resample::ChannelMap;
+use burn_patch_small::{Fashion, Training};
+use burn_vit::import::{ImportedModel, Importer};
+use burn_vit::{HeadConfig, Pooling};
+use clap::Parser;
+use support::{Error, program, say};
+
+/// Fine-tune an imported encoder on Fashion-MNIST.
+#[derive(Parser)]
+struct Args {
+    /// A safetensors checkpoint, or its folder
+    #[arg(long)]
+    weights: PathBuf,
+    #[command(flatten)]
+    training: Training,
+}
+
+fn run(args: &Args) -> Result<(), Error> {
+    let device = Device::flex();
+    let fashion = Fashion::load(&args.training, &device)?;
+    let importer = Importer::new(&args.weights).with_image([28, 28]);
+    let refused = |why: String| Error::Model {
+        path: args.weights.clone(),
+        why,
+    };
+    let imported = importer
+        .load(&device)
+        .map_err(|why| refused(why.to_string()))?;
+    let ImportedModel::Vit(mut vit) = imported.model else {
+        return Err(refused("expected a ViT, got an MAE".into()));
+    };
+    vit.patch_embed = vit.patch_embed.with_patch_size([4, 4])?;
+    vit.patch_embed = vit.patch_embed.with_channels(&ChannelMap::repeat(3, 1)?)?;
+    let head = HeadConfig::classes(10).with_pooling(Pooling::Mean);
+    let vit = vit.with_head(&head, &device)?;
+
+    let mut probe = vit.clone().no_grad();
+    probe.head = vit.head.clone();
+    let probe = fashion.train(probe, |vit, images| vit.forward(images))?;
+    let accuracy = fashion.accuracy(|images| probe.forward(images));
+    say(format_args!("the head alone: accuracy {accuracy:.3}"));
+
+    let mut all = vit;
+    all.head = probe.head.clone();
+    let all = fashion.train(all, |vit, images| vit.forward(images))?;
+    let accuracy = fashion.accuracy(|images| all.forward(images));
+    say(format_args!("then all: accuracy {accuracy:.3}"));
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    program(run)
+}

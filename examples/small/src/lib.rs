@@ -1,0 +1,14 @@
+//! What the small programs share: Fashion-MNIST, a plain training loop, accuracy and cosines,
+//! pieces of the emoji atlas, and regions drawn over a picture.
+
+mod atlas;
+mod cosine;
+mod fashion;
+mod regions;
+mod training;
+
+pub use atlas::{emoji, to_tensor};
+pub use cosine::cosine;
+pub use fashion::Fashion;
+pub use regions::draw_regions;
+pub use training::Training;
