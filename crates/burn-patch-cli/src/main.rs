@@ -7,6 +7,7 @@ mod command;
 mod failure;
 mod input;
 mod model;
+mod numbers;
 mod output;
 mod program;
 

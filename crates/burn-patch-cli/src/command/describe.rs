@@ -7,8 +7,12 @@ use clap::ArgGroup;
 use serde_json::{Value, json};
 
 use crate::arguments::{dialect, size};
+use crate::command::describe_levels;
 use crate::failure::Failure;
 use crate::model::cost::cost;
+use crate::model::hierarchical;
+use crate::model::levels::{Backbone, Levels};
+use crate::numbers::{grouped, mebibytes};
 use crate::output::say;
 
 /// Says what a model is made of. No weights are loaded.
@@ -59,6 +63,18 @@ struct Model {
 
 /// Says what the model is made of.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if let Some((name, mut backbone)) = hierarchical(args)? {
+        if let Some(image) = args.image_size {
+            backbone.set_image(image);
+        }
+        let levels = Levels::of(&backbone).map_err(Failure::failed)?;
+        if args.json {
+            say(describe_levels::facts(&name, &levels));
+        } else {
+            say(describe_levels::table(&name, &levels));
+        }
+        return Ok(());
+    }
     let mut model = model(args)?;
     if let Some(image) = args.image_size {
         model.arch.image = image;
@@ -75,6 +91,20 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         say(table(&model));
     }
     Ok(())
+}
+
+/// The name and settings of a hierarchical backbone, if it is one.
+fn hierarchical(args: &Args) -> Result<Option<(String, Backbone)>, Failure> {
+    if let Some(name) = &args.preset {
+        return Ok(Backbone::by_name(name).map(|backbone| (name.clone(), backbone)));
+    }
+    let Some(weights) = args.weights.as_deref().filter(|_| args.dialect.is_none()) else {
+        return Ok(None);
+    };
+    let Some(found) = hierarchical::find(weights, None)? else {
+        return Ok(None);
+    };
+    Ok(Some((weights.display().to_string(), found.backbone()?)))
 }
 
 fn model(args: &Args) -> Result<Model, Failure> {
@@ -159,7 +189,6 @@ fn facts(model: &Model) -> Value {
 
 fn table(model: &Model) -> String {
     let (arch, cost) = (&model.arch, cost(&model.arch));
-    let mega = |bytes: usize| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
     let [height, width] = arch.image;
     let [rows, cols] = arch.grid();
     let mut lines = vec![("model", model.name.clone())];
@@ -200,8 +229,8 @@ fn table(model: &Model) -> String {
             "activations",
             format!(
                 "{} at once an image, {} kept for gradients (f32)",
-                mega(cost.inference_bytes),
-                mega(cost.training_bytes)
+                mebibytes(cost.inference_bytes),
+                mebibytes(cost.training_bytes)
             ),
         ),
     ]);
@@ -266,29 +295,5 @@ fn head(arch: &Architecture) -> String {
     match arch.classes {
         Some(classes) => format!("{:?}, {classes} classes", arch.pooling),
         None => format!("{:?}, no classifier", arch.pooling),
-    }
-}
-
-/// Digits in threes.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_are_grouped_in_threes() {
-        let texts = [7, 999, 1000, 86_567_656].map(grouped);
-        assert_eq!(texts, ["7", "999", "1,000", "86,567,656"]);
     }
 }

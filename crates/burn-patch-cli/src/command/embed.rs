@@ -96,7 +96,11 @@ fn is_tensors(file: &Path) -> bool {
 
 /// The model for images of `size`, or else of the size that pictures are prepared to.
 fn ready(source: &Source, size: Option<[usize; 2]>, device: &Device) -> Result<Ready, Failure> {
-    if let Some(found) = hierarchical::find(source)? {
+    let found = match source.dialect {
+        Some(_) => None,
+        None => hierarchical::find(&source.weights, source.said.config.as_deref())?,
+    };
+    if let Some(found) = found {
         let preparation = found.preparation()?;
         let prepared = preparation.as_ref().map(|preparation| preparation.size);
         return Ok(Ready {

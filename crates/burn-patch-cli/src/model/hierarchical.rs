@@ -10,8 +10,8 @@ use burn_vit::import::{Checkpoint, HubConfig, Preparation};
 use burn_vit::{PvtConfig, SwinConfig, SwinVersion};
 use serde_json::Value;
 
-use crate::arguments::Source;
 use crate::failure::Failure;
+use crate::model::levels::Backbone;
 use crate::model::run::Model;
 
 /// timm's names of Swin, as patterns, and ours.
@@ -64,12 +64,9 @@ pub(crate) struct Hierarchical {
 }
 
 /// The backbone if the weights are those of one.
-pub(crate) fn find(source: &Source) -> Result<Option<Hierarchical>, Failure> {
-    if source.dialect.is_some() {
-        return Ok(None);
-    }
-    let opened = Checkpoint::open(&source.weights);
-    let checkpoint = opened.map_err(|error| Failure::import(&source.weights, &error))?;
+pub(crate) fn find(weights: &Path, config: Option<&Path>) -> Result<Option<Hierarchical>, Failure> {
+    let opened = Checkpoint::open(weights);
+    let checkpoint = opened.map_err(|error| Failure::import(weights, &error))?;
     let has = |name: &str| checkpoint.entry(name).is_some();
     let kind = if has("layers.0.blocks.0.attn.qkv.weight") && has("patch_embed.proj.weight") {
         Kind::Swin
@@ -79,7 +76,7 @@ pub(crate) fn find(source: &Source) -> Result<Option<Hierarchical>, Failure> {
         return Ok(None);
     };
     let beside = checkpoint.path().with_file_name("config.json");
-    let config = source.said.config.clone();
+    let config = config.map(Path::to_owned);
     let config = config.or_else(|| beside.is_file().then_some(beside));
     Ok(Some(Hierarchical {
         kind,
@@ -89,10 +86,8 @@ pub(crate) fn find(source: &Source) -> Result<Option<Hierarchical>, Failure> {
 }
 
 impl Hierarchical {
-    /// The model with its weights.
-    pub(crate) fn load(&self, device: &Device) -> Result<Model, Failure> {
-        let path = self.checkpoint.path();
-        let refuse = |error: burn_vit::Error| Failure::file(path, error);
+    /// Its settings, as names, shapes and the configuration say.
+    pub(crate) fn backbone(&self) -> Result<Backbone, Failure> {
         let described = Described {
             checkpoint: &self.checkpoint,
             config: match &self.config {
@@ -100,15 +95,24 @@ impl Hierarchical {
                 None => Value::Null,
             },
         };
-        match self.kind {
-            Kind::Swin => {
-                let config = described.swin().map_err(|why| Failure::file(path, why))?;
+        let backbone = match self.kind {
+            Kind::Swin => described.swin().map(Backbone::Swin),
+            Kind::Pvt => described.pvt(),
+        };
+        backbone.map_err(|why| Failure::file(self.checkpoint.path(), why))
+    }
+
+    /// The model with its weights.
+    pub(crate) fn load(&self, device: &Device) -> Result<Model, Failure> {
+        let path = self.checkpoint.path();
+        let refuse = |error: burn_vit::Error| Failure::file(path, error);
+        match self.backbone()? {
+            Backbone::Swin(config) => {
                 let mut swin = config.try_init(device).map_err(refuse)?;
                 fill(&mut swin, path, SWIN)?;
                 Ok(Model::Swin(swin))
             }
-            Kind::Pvt => {
-                let config = described.pvt().map_err(|why| Failure::file(path, why))?;
+            Backbone::Pvt { config, .. } => {
                 let mut pvt = config.try_init(device).map_err(refuse)?;
                 fill(&mut pvt, path, PVT)?;
                 Ok(Model::Pvt(pvt))
@@ -272,7 +276,7 @@ impl Described<'_> {
             .unwrap_or([224, 224])
     }
 
-    fn pvt(&self) -> Result<PvtConfig, String> {
+    fn pvt(&self) -> Result<Backbone, String> {
         let depths = self.depths("stages");
         let count = depths.len();
         let at = |stage: usize, name: &str| format!("stages.{stage}.blocks.0.{name}.weight");
@@ -290,7 +294,7 @@ impl Described<'_> {
             // Those of all published models.
             None => Some(vec![1, 2, 5, 8]),
         };
-        Ok(PvtConfig {
+        let config = PvtConfig {
             channels: self.side("patch_embed.proj.weight", 1)?,
             mlp_ratios: hidden.iter().zip(&dims).map(|(h, dim)| h / dim).collect(),
             reductions: (0..count).map(reduction).collect(),
@@ -299,6 +303,10 @@ impl Described<'_> {
             dims,
             drop_path: 0.0,
             classes: self.classes("head.weight"),
+        };
+        Ok(Backbone::Pvt {
+            config,
+            image: self.image(),
         })
     }
 }

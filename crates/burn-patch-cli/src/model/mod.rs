@@ -3,6 +3,7 @@
 pub(crate) mod components;
 pub(crate) mod cost;
 pub(crate) mod hierarchical;
+pub(crate) mod levels;
 pub(crate) mod naflex;
 pub(crate) mod run;
 pub(crate) mod stage;

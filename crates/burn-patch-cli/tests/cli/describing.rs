@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::program::{checkpoints, describe, run, text};
+use crate::program::{checkpoints, describe, run, text, values};
 
 #[test]
 fn a_preset_is_described_in_numbers() {
@@ -73,4 +73,26 @@ fn weights_and_configurations_are_described() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(compared > 300, "{compared}");
+}
+
+#[test]
+fn hierarchical_backbones_are_described_by_level() {
+    let tiny = describe(&["--preset", "swin_tiny_patch4_window7_224"]);
+    assert_eq!(tiny["parameters"], 28_288_354);
+    assert_eq!(tiny["levels"][3]["grid"], serde_json::json!([7, 7]));
+    for (name, family, dim) in [
+        ("timm_swin", "swin", 48),
+        ("timm_swinv2", "swinv2", 48),
+        ("timm_pvt_v2", "pvt_v2", 64),
+    ] {
+        let weights = checkpoints().join(name).join("model.safetensors");
+        let own = describe(&["--weights", text(&weights)]);
+        assert_eq!((&own["family"], &own["dim"]), (&family.into(), &dim.into()));
+        let stored = values(&weights);
+        let stored = stored
+            .iter()
+            .filter(|(name, _)| !name.contains("relative_position_index"));
+        let stored: usize = stored.map(|(_, (_, values))| values.len()).sum();
+        assert_eq!(own["parameters"], stored, "{name}");
+    }
 }
