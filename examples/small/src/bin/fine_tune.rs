@@ -30,7 +30,8 @@ struct Args {
 fn run(args: &Args) -> Result<(), Error> {
     let device = Device::flex();
     let fashion = Fashion::load(&args.training, &device)?;
-    let importer = Importer::new(&args.weights).with_image([28, 28]);
+    // 7×7 patches of 8 px; half as wide they read pictures of 28 px.
+    let importer = Importer::new(&args.weights).with_image([56, 56]);
     let refused = |why: String| Error::Model {
         path: args.weights.clone(),
         why,
