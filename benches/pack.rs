@@ -76,6 +76,9 @@ fn pictures(device: &Device) -> Vec<Tensor<3>> {
     sizes.map(draw).to_vec()
 }
 
+/// A way to run a list of pictures.
+type Run<'a> = &'a dyn Fn(Vec<Tensor<3>>) -> Tensor<2>;
+
 fn models(criterion: &mut Criterion) {
     let mut group = group(
         criterion,
@@ -93,7 +96,7 @@ fn models(criterion: &mut Criterion) {
                 .map(|image| vit.forward(image.unsqueeze_dim(0)));
             Tensor::cat(logits.collect(), 0)
         };
-        let run: [(&str, &dyn Fn(Vec<Tensor<3>>) -> Tensor<2>); 3] = [
+        let run: [(&str, Run<'_>); 3] = [
             ("packed", &packed),
             ("padded", &padded),
             ("one by one", &alone),

@@ -44,7 +44,6 @@ fn run(args: &Args) -> Result<(), Error> {
         .with_reducers(ReduceAt::every(&tome, DEPTH));
     let embed = LinearPatchEmbedConfig::new([PATCH; 2], 3, 64).init(&device);
     let vit = VitConfig::new(SIZE, encoder).init(embed, &device);
-
     let tokens = vit.layout(SIZE)?.attended;
     say(format_args!("tokens in each block: {tokens:?}"));
     let encoded = vit.forward_taps(pixels, &[], Noise::None);

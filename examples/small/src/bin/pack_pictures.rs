@@ -47,15 +47,13 @@ fn main() -> Result<(), Error> {
     let padded = vit.embed_by_size(&pictures)?.padded();
     let padded = padded.batch() * (padded.prefix() + padded.tokens());
     let tokens = plan.tokens();
-    say(format_args!(
-        "{tokens} tokens in {places} places, {padded} if padded"
-    ));
+    let line = format!("{tokens} tokens in {places} places, {padded} if padded");
+    say(line);
 
     let packed = vit.forward_packed(&pictures, &packer, Noise::None);
     let alone = pictures.map(|picture| vit.forward(picture.unsqueeze_dim(0)));
     let apart = packed - Tensor::cat(alone.to_vec(), 0);
     let apart: f32 = apart.abs().max().into_scalar();
-    let equal = apart < 1e-5;
-    say(format_args!("as one by one, to 1e-5: {equal}"));
+    say(format_args!("as one by one, to 1e-5: {}", apart < 1e-5));
     Ok(())
 }
