@@ -79,6 +79,9 @@ fn pictures(device: &Device) -> Vec<Tensor<3>> {
     sizes.map(draw).to_vec()
 }
 
+/// A way to run a list of pictures.
+type Run<'a> = &'a dyn Fn(Vec<Tensor<3>>) -> Tensor<2>;
+
 fn models(criterion: &mut Criterion) {
     let mut group = group(
         criterion,

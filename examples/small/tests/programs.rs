@@ -23,7 +23,7 @@ fn a_model_runs_with_other_patch_sizes() {
 #[test]
 fn positions_are_refused_and_then_resized_by_three_profiles() {
     let text = output(env!("CARGO_BIN_EXE_resize_positions"), FEW);
-    assert!(text.contains("got [1, 10, 10]"), "{text}");
+    assert!(text.contains("cannot place [1, 10, 10]"), "{text}");
     assert_eq!(
         text.matches("cosine of the features 0.").count(),
         3,

@@ -1,7 +1,14 @@
 //! The patch size of a trained model, changed without training it again (FlexiViT's resize of the projection).
 //!
+//! On 2 cores, once compiled: 45 s.
+//!
 //! ```text
-//! cargo run -p burn-patch-small --bin change_patch_size
+//! $ cargo run -p burn-patch-small --bin change_patch_size
+//! patch [4, 4], pictures [28, 28], 49 tokens: accuracy 0.740
+//! patch [8, 8], pictures [56, 56], 49 tokens: accuracy 0.739
+//! patch [12, 8], pictures [84, 56], 49 tokens: accuracy 0.739
+//! patch [3, 3], pictures [21, 21], 49 tokens: accuracy 0.747
+//! patch [2, 2], pictures [28, 28], 196 tokens: accuracy 0.160
 //! ```
 
 use std::process::ExitCode;

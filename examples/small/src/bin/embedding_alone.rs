@@ -1,7 +1,11 @@
 //! An embedding within a model of one's own: Burn's layers around burn-patch's, and nothing of burn-vit.
 //!
+//! On 2 cores, once compiled: 15 s.
+//!
 //! ```text
-//! cargo run -p burn-patch-small --bin embedding_alone
+//! $ cargo run -p burn-patch-small --bin embedding_alone
+//! 49 patches
+//! accuracy 0.658
 //! ```
 
 use std::process::ExitCode;

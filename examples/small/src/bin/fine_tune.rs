@@ -1,45 +1,32 @@
 //! A checkpoint of another library, fine-tuned: its head alone first (a linear probe), then all of it.
 //!
+//! On 2 cores, once compiled: 25 s. This checkpoint is a tiny one with random weights, so the probe says little.
+//!
 //! ```text
-//! cargo run -p burn-patch-small --bin fine_tune -- --weights tests/golden/checkpoints/hf_vit
+//! $ cargo run -p burn-patch-small --bin fine_tune -- --weights tests/golden/checkpoints/hf_vit
+//! the head alone: accuracy 0.405
+//! then all: accuracy 0.701
 //! ```
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn::module::Module;
 use burn::tensor::Device;
 use burn_patch::embed::PatchEmbed;
 use burn_patch::resample::ChannelMap;
-use burn_patch_small::{Fashion, Training};
+use burn_patch_small::{Fashion, FineTuning};
 use burn_vit::import::{ImportedModel, Importer};
 use burn_vit::{HeadConfig, Pooling};
-use clap::Parser;
 use support::{Error, program, say};
 
-/// Fine-tune an imported encoder on Fashion-MNIST.
-#[derive(Parser)]
-struct Args {
-    /// A safetensors checkpoint, or its folder
-    #[arg(long)]
-    weights: PathBuf,
-    #[command(flatten)]
-    training: Training,
-}
-
-fn run(args: &Args) -> Result<(), Error> {
+fn run(args: &FineTuning) -> Result<(), Error> {
     let device = Device::flex();
     let fashion = Fashion::load(&args.training, &device)?;
-    let importer = Importer::new(&args.weights).with_image([28, 28]);
-    let refused = |why: String| Error::Model {
-        path: args.weights.clone(),
-        why,
-    };
-    let imported = importer
-        .load(&device)
-        .map_err(|why| refused(why.to_string()))?;
+    // 7×7 patches of 8 px; half as wide they read pictures of 28 px.
+    let importer = Importer::new(&args.weights).with_image([56, 56]);
+    let imported = importer.load(&device).map_err(|why| args.refused(why))?;
     let ImportedModel::Vit(mut vit) = imported.model else {
-        return Err(refused("expected a ViT, got an MAE".into()));
+        return Err(args.refused("expected a ViT, got an MAE"));
     };
     vit.patch_embed = vit.patch_embed.with_patch_size([4, 4])?;
     vit.patch_embed = vit.patch_embed.with_channels(&ChannelMap::repeat(3, 1)?)?;

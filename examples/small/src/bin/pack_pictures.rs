@@ -1,7 +1,17 @@
 //! Pictures of different sizes in one row of tokens, with the logits that each has alone.
 //!
+//! On 2 cores, once compiled: 1 s.
+//!
 //! ```text
-//! cargo run -p burn-patch-small --bin pack_pictures
+//! $ cargo run -p burn-patch-small --bin pack_pictures
+//! row 0: 96×128 px at 0..193
+//! row 1: 32×32 px at 0..17
+//! row 1: 64×96 px at 17..114
+//! row 1: 32×160 px at 114..195
+//! row 2: 64×64 px at 0..65
+//! row 2: 32×64 px at 65..98
+//! 486 tokens in 600 places, 1158 if padded
+//! as one by one, to 1e-5: true
 //! ```
 
 use burn::tensor::{Device, Tensor};
@@ -37,15 +47,13 @@ fn main() -> Result<(), Error> {
     let padded = vit.embed_by_size(&pictures)?.padded();
     let padded = padded.batch() * (padded.prefix() + padded.tokens());
     let tokens = plan.tokens();
-    say(format_args!(
-        "{tokens} tokens in {places} places, {padded} if padded"
-    ));
+    let line = format!("{tokens} tokens in {places} places, {padded} if padded");
+    say(line);
 
     let packed = vit.forward_packed(&pictures, &packer, Noise::None);
     let alone = pictures.map(|picture| vit.forward(picture.unsqueeze_dim(0)));
     let apart = packed - Tensor::cat(alone.to_vec(), 0);
     let apart: f32 = apart.abs().max().into_scalar();
-    let equal = apart < 1e-5;
-    say(format_args!("as one by one, to 1e-5: {equal}"));
+    say(format_args!("as one by one, to 1e-5: {}", apart < 1e-5));
     Ok(())
 }

@@ -1,7 +1,14 @@
 //! A trained table of positions brought to another resolution, as each library would do it.
 //!
+//! On 2 cores, once compiled: 45 s.
+//!
 //! ```text
-//! cargo run -p burn-patch-small --bin resize_positions
+//! $ cargo run -p burn-patch-small --bin resize_positions
+//! 28 px, as trained: accuracy 0.734
+//! 40 px: this position table cannot place [1, 10, 10]; expected a grid of [1, 7, 7] (…)
+//! 40 px, Timm: accuracy 0.624, cosine of the features 0.910
+//! 40 px, BigVision: accuracy 0.624, cosine of the features 0.911
+//! 40 px, Custom(Nearest): accuracy 0.581, cosine of the features 0.906
 //! ```
 
 use std::process::ExitCode;
