@@ -7,7 +7,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use burn_patch::ops::FusedAdamWConfig;
-use support::data::{DatasetName, Pictures, Source, Split};
+use support::data::{DatasetName, OnBadPicture, Pictures, Source, Split};
 use support::train::{Batch, PictureBatcher};
 use support::{Draws, Error, stop};
 
@@ -35,6 +35,7 @@ impl Fashion {
         let source = Source {
             dataset: DatasetName::Fashion,
             data: None,
+            on_bad_picture: OnBadPicture::Stop,
         };
         Ok(Self {
             split: source.load()?.truncated(8_000, training.pictures.into()),

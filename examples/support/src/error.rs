@@ -31,16 +31,19 @@ pub enum Error {
         why: String,
     },
     /// No such folder of data.
-    #[error("data folder {0} does not exist")]
+    #[error("{0} does not exist")]
     DataMissing(PathBuf),
     /// A folder of data without the files expected.
-    #[error("data folder {path} is not usable: {why}")]
+    #[error("{path} is not usable: {why}")]
     DataFolder {
         /// The folder.
         path: PathBuf,
         /// What was expected and got.
         why: String,
     },
+    /// A picture that cannot be read.
+    #[error(transparent)]
+    Picture(burn_patch_data::Error),
     /// A broken file of data.
     #[error("{path} is not readable: {why}")]
     DataFile {

@@ -129,14 +129,68 @@ fn a_backend_that_is_not_compiled_in_names_its_feature() {
     );
 }
 
+/// A picture in a file, whatever the file is called.
+fn picture(path: &Path) {
+    std::fs::create_dir_all(path.parent().expect("a folder")).unwrap();
+    let grey = image::RgbImage::from_pixel(9, 7, image::Rgb([90; 3]));
+    grey.save_with_format(path, image::ImageFormat::Png)
+        .unwrap();
+}
+
+#[test]
+fn what_a_folder_holds_is_read_or_counted() {
+    let (_keep, data) = folder();
+    for index in 0..20 {
+        let class = ["cats", "dogs/young"][index % 2];
+        picture(&Path::new(&data).join(format!("train/{class}/{index}.JPEG")));
+    }
+    picture(&Path::new(&data).join("val/dogs/0.png"));
+    picture(&Path::new(&data).join("val/owls/0.png"));
+    std::fs::write(Path::new(&data).join("train/cats/notes.txt"), "words").unwrap();
+    std::fs::write(
+        Path::new(&data).join("train/cats/cut.jpg"),
+        [0xff, 0xd8, 0xff, 0xe0],
+    )
+    .unwrap();
+    picture(&Path::new(&data).join("train/.ipynb_checkpoints/0.png"));
+    let (_keep, out) = folder();
+    let base = [
+        "--data", &data, "--task", "vit", "--epochs", "1", "--out", &out,
+    ];
+    let stopped = run(&base);
+    let text = String::from_utf8_lossy(&stopped.stderr);
+    assert_eq!(stopped.status.code(), Some(1), "{text}");
+    assert!(text.contains("cut.jpg: cut short"), "{text}");
+
+    let skipped = run(&[&base[..], &["--on-bad-picture", "skip"]].concat());
+    let text = String::from_utf8_lossy(&skipped.stdout);
+    assert!(skipped.status.success(), "{text}");
+    for part in [
+        "21 pictures of 2 classes; left out: 1 cut short, 1 not a picture, 1 of a class without training pictures",
+        "20 training and 1 held-out pictures of 3×32×32",
+        "2 classes: cats, dogs",
+    ] {
+        assert!(text.contains(part), "expected '{part}' in: {text}");
+    }
+}
+
 #[test]
 fn missing_empty_and_truncated_data_are_refused() {
     let (_keep, empty) = folder();
     let missing = format!("{empty}/nowhere");
     assert_refused(&["--data", &missing], &["does not exist", "nowhere"]);
-    assert_refused(&["--data", &empty], &["not usable", "got 0 folders"]);
-    std::fs::create_dir(Path::new(&empty).join("cats")).unwrap();
-    assert_refused(&["--data", &empty], &["at least 10 pictures", "got 0"]);
+    assert_refused(
+        &["--data", &empty],
+        &["not usable", "expected folders of pictures"],
+    );
+    picture(&Path::new(&empty).join("cats/0.png"));
+    let output = run(&["--data", &empty]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("at least 10 pictures to train with, got 1"),
+        "{text}"
+    );
 
     let (_keep, idx) = folder();
     for name in ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"] {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use image::ImageReader;
+use burn_patch_data::decode;
+use image::DynamicImage;
 use image::imageops::FilterType;
 
 use crate::error::Error;
@@ -18,12 +19,10 @@ pub fn picture(path: &Path, size: [usize; 2], channels: usize) -> Result<Vec<u8>
         path: path.to_owned(),
         why,
     };
-    let picture = ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
-        .map_err(|error| broken(error.to_string()))?
-        .decode()
-        .map_err(|error| broken(error.to_string()))?
-        .resize_exact(size[1] as u32, size[0] as u32, FilterType::CatmullRom);
+    let bytes = std::fs::read(path).map_err(|error| broken(error.to_string()))?;
+    let [height, width] = size.map(|side| side as u32);
+    let picture = decode(&bytes, height.max(width)).map_err(|why| broken(why.to_string()))?;
+    let picture = DynamicImage::from(picture).resize_exact(width, height, FilterType::CatmullRom);
     if channels == 1 {
         return Ok(picture.into_luma8().into_raw());
     }

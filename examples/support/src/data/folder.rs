@@ -1,98 +1,71 @@
-//! A folder of pictures by class.
+//! Pictures of a folder or of shards, in memory.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::data::decode::picture;
-use crate::data::idx;
+use burn_patch_data::{OnBad, PictureSet, open};
+use image::RgbImage;
+use image::imageops::{FilterType, resize};
+use rayon::prelude::*;
+
 use crate::data::pictures::Pictures;
 use crate::data::split::Split;
 use crate::error::Error;
+use crate::output::say;
 
-/// Reads `folder/CLASS/*` or `folder/{train,test}/CLASS/*`, each picture resized to `side × side` RGB.
-pub(super) fn read(folder: &Path, side: u32) -> Result<Split, Error> {
-    let name = folder.display().to_string();
-    let (train, test) = (folder.join("train"), folder.join("test"));
-    if !(train.is_dir() && test.is_dir()) {
-        let classes = classes(folder)?;
-        let all = pictures(folder, &classes, side)?;
-        return Ok(Split::shuffled(&name, &classes, all));
+/// Fewest training pictures.
+const FEWEST: usize = 10;
+
+/// Reads what [`open`] finds under `path`, each picture resized to `side × side` RGB, and says what was left out.
+pub(super) fn read(path: &Path, side: u32, on_bad: OnBad) -> Result<Split, Error> {
+    let refused = |why: String| Error::DataFolder {
+        path: path.to_owned(),
+        why,
+    };
+    let sets = open(path).and_then(|sets| sets.checked(side, on_bad));
+    let sets = sets.map_err(|error| refused(error.to_string()))?;
+    if sets.classes.len() > usize::from(u8::MAX) {
+        let got = sets.classes.len();
+        return Err(refused(format!("expected at most 255 classes, got {got}")));
     }
-    let classes = classes(&train)?;
+    let summary = sets.summary();
+    say(format_args!("{}: {summary}", path.display()));
+    let classes = sets.classes.clone();
+    let (train, test) = sets.held_out();
+    if train.len() < FEWEST {
+        return Err(refused(format!(
+            "expected at least {FEWEST} pictures to train with, got {} ({summary})",
+            train.len()
+        )));
+    }
     Ok(Split::new(
-        &name,
+        &path.display().to_string(),
         &classes,
-        pictures(&train, &classes, side)?.shuffled(),
-        pictures(&test, &classes, side)?.shuffled(),
+        pictures(&train, side)?.shuffled(),
+        pictures(&test, side)?.shuffled(),
     ))
 }
 
-/// Names of the sub-folders, sorted.
-fn classes(folder: &Path) -> Result<Vec<String>, Error> {
-    let classes: Vec<String> = entries(folder)?
-        .into_iter()
-        .filter(|path| path.is_dir())
-        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
-        .collect();
-    if classes.is_empty() || classes.len() > usize::from(u8::MAX) {
-        return Err(Error::DataFolder {
-            path: folder.to_owned(),
-            why: format!(
-                "expected {} and its companions, or 1 to 255 folders of pictures, got {} folders",
-                idx::TRAIN.images,
-                classes.len()
-            ),
-        });
-    }
-    Ok(classes)
-}
-
-fn pictures(folder: &Path, classes: &[String], side: u32) -> Result<Pictures, Error> {
-    let side_px = side as usize;
-    let mut all = Pictures {
-        pixels: vec![],
-        labels: vec![],
+fn pictures(set: &PictureSet, side: u32) -> Result<Pictures, Error> {
+    let decoded = (0..set.len()).into_par_iter().map(|index| {
+        let picture = set.picture(index, side)?;
+        Ok(planes(&resize(
+            &picture,
+            side,
+            side,
+            FilterType::CatmullRom,
+        )))
+    });
+    let decoded = decoded.collect::<Result<Vec<_>, burn_patch_data::Error>>();
+    Ok(Pictures {
+        pixels: decoded.map_err(Error::Picture)?.concat(),
+        labels: (0..set.len()).map(|index| set.label(index) as u8).collect(),
         channels: 3,
-        size: [side_px; 2],
-    };
-    for (label, class) in classes.iter().enumerate() {
-        for path in entries(&folder.join(class))?
-            .into_iter()
-            .filter(|path| is_picture(path))
-        {
-            all.pixels.extend(picture(&path, all.size, all.channels)?);
-            all.labels.push(label as u8);
-        }
-    }
-    if all.len() < 10 {
-        return Err(Error::DataFolder {
-            path: folder.to_owned(),
-            why: format!(
-                "expected at least 10 pictures (png, jpg, jpeg), got {}",
-                all.len()
-            ),
-        });
-    }
-    Ok(all)
-}
-
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| {
-        ["png", "jpg", "jpeg"].contains(&extension.to_ascii_lowercase().as_str())
+        size: [side as usize; 2],
     })
 }
 
-/// What lies in a folder, sorted.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let broken = |error: std::io::Error| Error::DataFolder {
-        path: folder.to_owned(),
-        why: error.to_string(),
-    };
-    let mut paths = std::fs::read_dir(folder)
-        .map_err(broken)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(broken)?;
-    paths.sort();
-    Ok(paths)
+/// Channel after channel.
+fn planes(picture: &RgbImage) -> Vec<u8> {
+    let plane = |channel: usize| picture.pixels().map(move |pixel| pixel[channel]);
+    (0..3).flat_map(plane).collect()
 }

@@ -12,5 +12,5 @@ mod split;
 pub use dataset_name::DatasetName;
 pub use decode::picture;
 pub use pictures::Pictures;
-pub use source::Source;
+pub use source::{OnBadPicture, Source};
 pub use split::Split;

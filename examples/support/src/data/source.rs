@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use burn_patch_data::OnBad;
+use clap::ValueEnum;
+
 use crate::data::dataset_name::DatasetName;
 use crate::data::split::Split;
 use crate::data::{bundled, folder, idx};
@@ -18,10 +21,23 @@ pub struct Source {
     #[arg(long, value_enum, default_value_t = DatasetName::Fashion)]
     pub dataset: DatasetName,
 
-    /// Your own pictures instead: a folder with the four Fashion-MNIST idx.gz files, or a folder with one
-    /// folder of pictures (png, jpeg) per class, optionally under train/ and test/
-    #[arg(long, value_name = "DIR", conflicts_with = "dataset")]
+    /// Your own pictures instead: a folder with the four Fashion-MNIST idx.gz files; a folder with one folder of pictures
+    /// per class, optionally under train/ and test/ or val/; or tar shards (WebDataset) in a folder or alone
+    #[arg(long, value_name = "PATH", conflicts_with = "dataset")]
     pub data: Option<PathBuf>,
+
+    /// What to do with a picture that cannot be read: stop, naming it, or skip it and count it
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = OnBadPicture::Stop)]
+    pub on_bad_picture: OnBadPicture,
+}
+
+/// What to do with a picture that cannot be read.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnBadPicture {
+    /// Stop, naming the file and the reason
+    Stop,
+    /// Leave it out and count it
+    Skip,
 }
 
 impl Source {
@@ -32,22 +48,23 @@ impl Source {
     /// If files are missing or broken.
     pub fn load(&self) -> Result<Split, Error> {
         match (&self.data, self.dataset) {
-            (Some(path), _) => from_folder(path),
+            (Some(path), _) => from_path(path, self.on_bad()),
             (None, DatasetName::Fashion) => bundled::fashion(),
             (None, DatasetName::Emoji) => bundled::emoji(),
         }
     }
+
+    fn on_bad(&self) -> OnBad {
+        match self.on_bad_picture {
+            OnBadPicture::Stop => OnBad::Stop,
+            OnBadPicture::Skip => OnBad::Skip,
+        }
+    }
 }
 
-fn from_folder(path: &Path) -> Result<Split, Error> {
+fn from_path(path: &Path, on_bad: OnBad) -> Result<Split, Error> {
     if !path.exists() {
         return Err(Error::DataMissing(path.to_owned()));
-    }
-    if !path.is_dir() {
-        return Err(Error::DataFolder {
-            path: path.to_owned(),
-            why: "expected a folder, got a file".to_owned(),
-        });
     }
     if path.join(idx::TRAIN.images).exists() {
         let train = idx::read(path, &idx::TRAIN)?;
@@ -64,5 +81,5 @@ fn from_folder(path: &Path) -> Result<Split, Error> {
         }
         return Ok(Split::new(&path.display().to_string(), &[], train, test));
     }
-    folder::read(path, FOLDER_SIDE)
+    folder::read(path, FOLDER_SIDE, on_bad)
 }

@@ -11,7 +11,7 @@ fn a_file_in_place_of_a_folder_is_called_a_file() {
     let place = Place::new();
     fs::rename(place.path("data"), place.path("moved")).unwrap();
     fs::write(place.path("data"), "a file").unwrap();
-    place.fails("out", &BASE, 1, &["data folder data", "got a file"]);
+    place.fails("out", &BASE, 1, &["data is not usable", "got another file"]);
 }
 
 #[test]
