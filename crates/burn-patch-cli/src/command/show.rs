@@ -2,13 +2,13 @@
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_patch::Noise;
 use burn_patch::embed::LinearPatchEmbed;
 use burn_vit::import::{ImportedModel, Preparation};
 use burn_vit::{Taps, Vit};
-use clap::ValueEnum;
 use image::{ImageFormat, Rgb, RgbImage, imageops};
 
 use crate::arguments::{Source, device, size};
@@ -22,7 +22,8 @@ use crate::output::{Progress, check_place, say, write_whole};
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   burn-patch show --weights dinov2.safetensors --input cat.jpg dog.jpg --output seen.png
-  burn-patch show --weights model.safetensors --input cat.jpg --output seen.png --what attention")]
+  burn-patch show --weights model.safetensors --input cat.jpg --output seen.png --what attention
+  burn-patch show --weights model.safetensors --input a.jpg b.jpg --output alike.png --what similarity:120,80")]
 pub(crate) struct Args {
     #[command(flatten)]
     source: Source,
@@ -35,8 +36,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PNG")]
     output: PathBuf,
 
-    /// What to draw
-    #[arg(long, value_enum, default_value_t = What::Pca)]
+    /// What to draw: pca (the first three principal components of the patch tokens of all pictures, as red, green and
+    /// blue), attention (how much the class token attends to each patch in the last block, mean over heads) or
+    /// similarity:Y,X (of all patches to the one there in the first picture as the model sees it, in pixels; cosine)
+    #[arg(long, value_name = "WHAT", default_value = "pca")]
     what: What,
 
     /// Size of the pictures that the model sees. Default: what the configuration says
@@ -48,12 +51,30 @@ pub(crate) struct Args {
     backend: String,
 }
 
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
-    /// The first three principal components of the patch tokens of all pictures, as red, green and blue
     Pca,
-    /// How much the class token attends to each patch in the last block, mean over heads
     Attention,
+    /// To the patch at this `[y, x]`.
+    Similarity([usize; 2]),
+}
+
+impl FromStr for What {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let point = || {
+            let (y, x) = text.strip_prefix("similarity:")?.split_once(',')?;
+            Some([y.trim().parse().ok()?, x.trim().parse().ok()?])
+        };
+        match text {
+            "pca" => Ok(Self::Pca),
+            "attention" => Ok(Self::Attention),
+            _ => point()
+                .map(Self::Similarity)
+                .ok_or_else(|| "expected pca, attention or similarity:Y,X".to_owned()),
+        }
+    }
 }
 
 /// A picture as the model sees it, and values of each patch.
@@ -77,7 +98,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     let maps = match args.what {
         What::Pca => colours(&seen),
-        What::Attention => seen.iter().map(|seen| greys(&seen.values)).collect(),
+        What::Attention => seen.iter().map(|seen| greys(&seen.values.values)).collect(),
+        What::Similarity(point) => similarities(&seen, grid, size, point)?,
     };
     let drawing = draw(&seen, &maps, grid, size);
     let mut bytes = Cursor::new(Vec::new());
@@ -131,7 +153,9 @@ fn look(
     let images = Tensor::<4>::from_data(data, device);
     let last = vit.encoder.blocks.len() - 1;
     let values = match args.what {
-        What::Pca => vit.forward_features(images, Noise::None).patch_embeddings(),
+        What::Pca | What::Similarity(_) => {
+            vit.forward_features(images, Noise::None).patch_embeddings()
+        }
         What::Attention => {
             let taps = Taps {
                 attention: vec![last],
@@ -173,8 +197,37 @@ fn colours(seen: &[Seen]) -> Vec<Vec<Rgb<u8>>> {
     each.collect()
 }
 
-fn greys(values: &Array) -> Vec<Rgb<u8>> {
-    let shades = spread(&values.values);
+/// Cosines of the angles between all tokens and that of the patch at `point` in the first picture.
+fn similarities(
+    seen: &[Seen],
+    grid: [usize; 2],
+    size: [usize; 2],
+    point: [usize; 2],
+) -> Result<Vec<Vec<Rgb<u8>>>, Failure> {
+    if point[0] >= size[0] || point[1] >= size[1] {
+        return Err(Failure::usage(format_args!(
+            "--what similarity: expected a point within {}x{} pixels, got {},{}",
+            size[0], size[1], point[0], point[1]
+        )));
+    }
+    let [row, col] = [0, 1].map(|axis| point[axis] * grid[axis] / size[axis]);
+    let dim = seen[0].values.shape[2];
+    let from = (row * grid[1] + col) * dim;
+    let chosen = &seen[0].values.values[from..from + dim];
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let cosine = |token: &[f32]| {
+        let lengths = dot(token, token).sqrt() * dot(chosen, chosen).sqrt();
+        dot(token, chosen) / lengths.max(f32::MIN_POSITIVE)
+    };
+    let each = seen.iter().map(|seen| {
+        let cosines: Vec<f32> = seen.values.values.chunks(dim).map(cosine).collect();
+        greys(&cosines)
+    });
+    Ok(each.collect())
+}
+
+fn greys(values: &[f32]) -> Vec<Rgb<u8>> {
+    let shades = spread(values);
     shades.into_iter().map(|shade| Rgb([shade; 3])).collect()
 }
 

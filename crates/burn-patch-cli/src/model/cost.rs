@@ -3,7 +3,7 @@
 use burn_vit::import::{Act, Architecture, Pool};
 
 /// Bytes of a value.
-const SINGLE: usize = 4;
+const SINGLE: u128 = 4;
 
 /// What one image costs, in 32-bit floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,16 +19,16 @@ pub(crate) struct Cost {
 /// Tokens through blocks of one kind.
 #[derive(Debug, Clone, Copy)]
 struct Blocks {
-    tokens: usize,
-    dim: usize,
-    hidden: usize,
-    depth: usize,
+    tokens: u128,
+    dim: u128,
+    hidden: u128,
+    depth: u128,
     /// Outputs of the MLP's first layer for each hidden unit.
-    gates: usize,
+    gates: u128,
 }
 
 impl Blocks {
-    fn multiply_adds(self) -> usize {
+    fn multiply_adds(self) -> u128 {
         let Self {
             tokens,
             dim,
@@ -42,13 +42,13 @@ impl Blocks {
     }
 
     /// The residual stream beside query, key, value and what attention gives, or beside both sides of the activation.
-    fn at_once(self) -> usize {
+    fn at_once(self) -> u128 {
         let mlp = (self.gates + 1) * self.hidden;
         self.tokens * (self.dim + (4 * self.dim).max(mlp))
     }
 
     /// Inputs of both norms, of four projections, and of attention and activation.
-    fn kept(self) -> usize {
+    fn kept(self) -> u128 {
         let mlp = (self.gates + 1) * self.hidden;
         self.depth * self.tokens * (8 * self.dim + mlp)
     }
@@ -56,51 +56,61 @@ impl Blocks {
 
 /// What one image of a model's size costs; of a masked autoencoder, one step of its pre-training.
 pub(crate) fn cost(arch: &Architecture) -> Cost {
-    let cells = arch.cells();
+    let wide = |size: usize| size as u128;
+    let cells = wide(arch.cells());
     let gates = if arch.activation == Act::SwiGlu { 2 } else { 1 };
+    let (prefix, dim) = (wide(arch.prefix()), wide(arch.dim));
     let visible = match &arch.decoder {
-        Some(decoder) => (cells as f64 * (1.0 - decoder.mask_ratio)) as usize,
+        Some(decoder) => (cells as f64 * (1.0 - decoder.mask_ratio)) as u128,
         None => cells,
     };
     let mut all = vec![Blocks {
-        tokens: arch.prefix() + visible,
-        dim: arch.dim,
-        hidden: arch.hidden,
-        depth: arch.depth,
+        tokens: prefix + visible,
+        dim,
+        hidden: wide(arch.hidden),
+        depth: wide(arch.depth),
         gates,
     }];
-    let patch = arch.channels * arch.patch[0] * arch.patch[1];
-    let mut ends = visible * arch.dim * patch;
+    let [height, width] = arch.patch.map(wide);
+    let patch = wide(arch.channels) * height * width;
+    let mut ends = visible * dim * patch;
     if let Some(decoder) = &arch.decoder {
-        ends += (arch.prefix() + visible) * arch.dim * decoder.dim + cells * decoder.dim * patch;
+        let narrow = wide(decoder.dim);
+        ends += (prefix + visible) * dim * narrow + cells * narrow * patch;
         all.push(Blocks {
-            tokens: arch.prefix() + cells,
-            dim: decoder.dim,
-            hidden: decoder.hidden,
-            depth: decoder.depth,
+            tokens: prefix + cells,
+            dim: narrow,
+            hidden: wide(decoder.hidden),
+            depth: wide(decoder.depth),
             gates,
         });
     } else {
         ends += head(arch);
     }
-    let blocks = |count: fn(Blocks) -> usize| all.iter().map(move |blocks| count(*blocks));
+    let blocks = |count: fn(Blocks) -> u128| all.iter().map(move |blocks| count(*blocks));
     Cost {
-        multiply_adds: ends + blocks(Blocks::multiply_adds).sum::<usize>(),
-        inference_bytes: SINGLE * blocks(Blocks::at_once).max().unwrap_or(0),
-        training_bytes: SINGLE * blocks(Blocks::kept).sum::<usize>(),
+        multiply_adds: whole(ends + blocks(Blocks::multiply_adds).sum::<u128>()),
+        inference_bytes: whole(SINGLE * blocks(Blocks::at_once).max().unwrap_or(0)),
+        training_bytes: whole(SINGLE * blocks(Blocks::kept).sum::<u128>()),
     }
 }
 
-fn head(arch: &Architecture) -> usize {
-    let (dim, tokens) = (arch.dim, arch.prefix() + arch.cells());
+fn head(arch: &Architecture) -> u128 {
+    let (dim, hidden) = (arch.dim as u128, arch.hidden as u128);
+    let tokens = arch.prefix() as u128 + arch.cells() as u128;
     let pool = match arch.pooling {
         Pool::Attention => {
-            2 * dim * dim + 2 * tokens * dim * dim + 2 * tokens * dim + 2 * dim * arch.hidden
+            2 * dim * dim + 2 * tokens * dim * dim + 2 * tokens * dim + 2 * dim * hidden
         }
         _ => 0,
     };
-    let classifiers = 1 + usize::from(arch.distilled_head);
-    pool + arch.classes.unwrap_or(0) * classifiers * dim
+    let classifiers = 1 + u128::from(arch.distilled_head);
+    pool + arch.classes.unwrap_or(0) as u128 * classifiers * dim
+}
+
+/// The largest number where a file claims sizes beyond it.
+pub(crate) fn whole(count: u128) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -43,6 +43,16 @@ const DERIVED: &[&str] = &[
     "attn_mask",
 ];
 
+/// Most stages, and largest side that a configuration may say.
+const STAGES: usize = 8;
+const LARGEST: u64 = 1 << 16;
+
+/// A whole number that is the side of something.
+fn whole(value: &Value) -> Option<usize> {
+    let side = value.as_u64().filter(|side| (1..=LARGEST).contains(side))?;
+    usize::try_from(side).ok()
+}
+
 /// Which backbone the names are those of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -186,7 +196,8 @@ impl Described<'_> {
             self.checkpoint.entry(&name).is_some()
         };
         let depth = |stage| (0..).take_while(|block| has(stage, *block)).count();
-        (0..).map(depth).take_while(|depth| *depth > 0).collect()
+        let stages = (0..STAGES).map(depth);
+        stages.take_while(|depth| *depth > 0).collect()
     }
 
     /// An argument of timm's constructor.
@@ -241,8 +252,8 @@ impl Described<'_> {
 
     /// From the arguments, or from the name: `swinv2_tiny_window8_256`.
     fn window(&self) -> Option<usize> {
-        if let Some(window) = self.argument("window_size").and_then(Value::as_u64) {
-            return usize::try_from(window).ok();
+        if let Some(window) = self.argument("window_size").and_then(whole) {
+            return Some(window);
         }
         let name = self.config.get("architecture")?.as_str()?;
         let sides = name.split("window").nth(1)?;
@@ -250,14 +261,12 @@ impl Described<'_> {
         // Of `window12to16` the second is the model's own.
         let to = sides[digits.len()..].strip_prefix("to");
         let own = to.map_or(digits, |to| to.split('_').next().unwrap_or(to));
-        own.parse().ok()
+        own.parse().ok().filter(|side| (1..=1 << 16).contains(side))
     }
 
     fn pretrained(&self) -> Option<[usize; 4]> {
         let sides = self.argument("pretrained_window_sizes")?.as_array()?;
-        let sides = sides
-            .iter()
-            .map(|side| usize::try_from(side.as_u64()?).ok());
+        let sides = sides.iter().map(whole);
         let sides: Vec<usize> = sides.collect::<Option<_>>()?;
         sides.try_into().ok().filter(|sides| *sides != [0; 4])
     }
@@ -266,12 +275,12 @@ impl Described<'_> {
     fn image(&self) -> [usize; 2] {
         let sides = |value: &Value, skip: usize| -> Option<[usize; 2]> {
             let sides = value.as_array()?.iter().skip(skip);
-            let sides = sides.map(|side| usize::try_from(side.as_u64()?).ok());
+            let sides = sides.map(whole);
             sides.collect::<Option<Vec<_>>>()?.try_into().ok()
         };
         let cfg = self.config.get("pretrained_cfg").unwrap_or(&self.config);
         self.argument("img_size")
-            .and_then(|size| sides(size, 0))
+            .and_then(|size| whole(size).map(|side| [side; 2]).or_else(|| sides(size, 0)))
             .or_else(|| sides(cfg.get("input_size")?, 1))
             .unwrap_or([224, 224])
     }
@@ -287,10 +296,7 @@ impl Described<'_> {
         let reduction = |stage| self.side(&at(stage, "attn.sr"), 2).unwrap_or(1);
         let said = self.argument("num_heads").and_then(Value::as_array);
         let heads: Option<Vec<usize>> = match said {
-            Some(said) => said
-                .iter()
-                .map(|heads| usize::try_from(heads.as_u64()?).ok())
-                .collect(),
+            Some(said) => said.iter().map(whole).collect(),
             // Those of all published models.
             None => Some(vec![1, 2, 5, 8]),
         };

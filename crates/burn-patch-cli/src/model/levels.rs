@@ -2,11 +2,13 @@
 
 use burn_vit::{PvtConfig, PvtPreset, SwinConfig, SwinPreset, SwinVersion};
 
+use crate::model::cost::whole;
+
 /// Width in the network that gives Swin v2's continuous bias.
-const BIAS_HIDDEN: usize = 512;
+const BIAS_HIDDEN: u128 = 512;
 
 /// Bytes of a value.
-const SINGLE: usize = 4;
+const SINGLE: u128 = 4;
 
 /// Settings of a hierarchical backbone.
 #[derive(Debug, Clone)]
@@ -27,8 +29,8 @@ pub(crate) struct Level {
     pub(crate) depth: usize,
     pub(crate) heads: usize,
     pub(crate) hidden: usize,
-    parameters: usize,
-    multiply_adds: usize,
+    parameters: u128,
+    multiply_adds: u128,
 }
 
 /// All levels, and their sums.
@@ -78,27 +80,40 @@ impl Backbone {
     }
 }
 
+/// A number whose products do not overflow, whatever a file claims.
+fn wide(size: usize) -> u128 {
+    size as u128
+}
+
+fn area(sides: [usize; 2]) -> u128 {
+    wide(sides[0]) * wide(sides[1])
+}
+
 /// Parameters of a linear layer with a bias.
-fn linear(from: usize, to: usize) -> usize {
+fn linear(from: u128, to: u128) -> u128 {
     from * to + to
 }
 
-fn norm(width: usize) -> usize {
+fn norm(width: u128) -> u128 {
     2 * width
 }
 
 impl Level {
-    fn tokens(&self) -> usize {
-        self.grid[0] * self.grid[1]
+    fn tokens(&self) -> u128 {
+        area(self.grid)
+    }
+
+    /// Width of the tokens, and in the MLPs.
+    fn widths(&self) -> [u128; 2] {
+        [wide(self.dim), wide(self.hidden)]
     }
 
     /// A Swin block: windows of `window`, attention within each.
     fn add_swin_blocks(&mut self, window: [usize; 2], second: bool) {
-        let Self {
-            dim, hidden, heads, ..
-        } = *self;
+        let ([dim, hidden], depth) = (self.widths(), wide(self.depth));
+        let heads = wide(self.heads);
         let window = [0, 1].map(|axis| window[axis].min(self.grid[axis]));
-        let offsets = (2 * window[0] - 1) * (2 * window[1] - 1);
+        let offsets = area(window.map(|side| 2 * side - 1));
         let positions = match second {
             // The network, a scale for each head, and no bias of the keys.
             true => (linear(2, BIAS_HIDDEN) + BIAS_HIDDEN * heads + heads) - dim,
@@ -106,33 +121,34 @@ impl Level {
         };
         let block = 2 * norm(dim) + linear(dim, 3 * dim) + linear(dim, dim);
         let mlp = linear(dim, hidden) + linear(hidden, dim);
-        self.parameters += self.depth * (block + mlp) + self.depth * positions;
+        self.parameters += depth * (block + mlp) + depth * positions;
         // Windows that reach beyond the grid are filled up.
         let windows = [0, 1].map(|axis| self.grid[axis].div_ceil(window[axis]));
-        let cells = window[0] * window[1];
-        let within = windows[0] * windows[1] * cells * (4 * dim * dim + 2 * cells * dim);
-        self.multiply_adds += self.depth * (within + 2 * self.tokens() * dim * hidden);
+        let cells = area(window);
+        let within = area(windows) * cells * (4 * dim * dim + 2 * cells * dim);
+        self.multiply_adds += depth * (within + 2 * self.tokens() * dim * hidden);
     }
 
     /// A PVT v2 block: keys and values of cells joined by `ratio` along each axis.
     fn add_pvt_blocks(&mut self, ratio: usize) {
-        let (dim, hidden, tokens) = (self.dim, self.hidden, self.tokens());
+        let ([dim, hidden], tokens) = (self.widths(), self.tokens());
+        let (depth, square) = (wide(self.depth), area([ratio; 2]));
         let reduce = match ratio {
             1 => 0,
-            ratio => linear(dim * ratio * ratio, dim) + norm(dim),
+            _ => linear(dim * square, dim) + norm(dim),
         };
         let attention = 2 * linear(dim, dim) + linear(dim, 2 * dim) + reduce;
         let mlp = linear(dim, hidden) + 10 * hidden + linear(hidden, dim);
-        self.parameters += self.depth * (2 * norm(dim) + attention + mlp) + norm(dim);
-        let keys = (self.grid[0] / ratio).max(1) * (self.grid[1] / ratio).max(1);
+        self.parameters += depth * (2 * norm(dim) + attention + mlp) + norm(dim);
+        let keys = area(self.grid.map(|side| (side / ratio).max(1)));
         let joined = if ratio > 1 {
-            keys * ratio * ratio * dim * dim
+            keys * square * dim * dim
         } else {
             0
         };
         let attention = 2 * tokens * dim * dim + 2 * keys * dim * dim + 2 * tokens * keys * dim;
         let mlp = tokens * hidden * (2 * dim + 9);
-        self.multiply_adds += self.depth * (joined + attention + mlp);
+        self.multiply_adds += depth * (joined + attention + mlp);
     }
 }
 
@@ -165,14 +181,14 @@ impl Levels {
             };
             if let Some(before) = levels.last() {
                 grid = grid.map(|side| side.div_ceil(2));
-                let joined = 4 * before.dim;
+                let (joined, dim) = (4 * wide(before.dim), wide(dim));
                 let normed = if second { dim } else { joined };
                 level.parameters = joined * dim + norm(normed);
-                level.multiply_adds = grid[0] * grid[1] * joined * dim;
+                level.multiply_adds = area(grid) * joined * dim;
             } else {
-                let values = config.channels * config.patch * config.patch;
-                level.parameters = linear(values, dim) + norm(dim);
-                level.multiply_adds = grid[0] * grid[1] * values * dim;
+                let values = wide(config.channels) * area([config.patch; 2]);
+                level.parameters = linear(values, wide(dim)) + norm(wide(dim));
+                level.multiply_adds = area(grid) * values * wide(dim);
             }
             level.grid = grid;
             if level.tokens() > 0 {
@@ -181,7 +197,7 @@ impl Levels {
             levels.push(level);
         }
         if let Some(last) = levels.last_mut() {
-            last.parameters += norm(last.dim);
+            last.parameters += norm(wide(last.dim));
         }
         Self {
             family: if second { "swinv2" } else { "swin" },
@@ -199,8 +215,8 @@ impl Levels {
         for (stage, &dim) in config.dims.iter().enumerate() {
             // Overlapping patches of 7 × 7 by 4, then of 3 × 3 by 2.
             let (values, stride) = match levels.last() {
-                None => (49 * config.channels, 4),
-                Some(before) => (9 * before.dim, 2),
+                None => (49 * wide(config.channels), 4),
+                Some(before) => (9 * wide(before.dim), 2),
             };
             grid = grid.map(|side| side.div_ceil(stride));
             let mut level = Level {
@@ -209,8 +225,8 @@ impl Levels {
                 depth: config.depths[stage],
                 heads: config.heads[stage],
                 hidden: dim * config.mlp_ratios[stage],
-                parameters: linear(values, dim) + norm(dim),
-                multiply_adds: grid[0] * grid[1] * values * dim,
+                parameters: linear(values, wide(dim)) + norm(wide(dim)),
+                multiply_adds: area(grid) * values * wide(dim),
             };
             level.add_pvt_blocks(config.reductions[stage]);
             levels.push(level);
@@ -231,36 +247,33 @@ impl Levels {
     }
 
     pub(crate) fn parameters(&self) -> usize {
-        let dim = self.last().dim;
-        let head = self.classes.map_or(0, |classes| linear(dim, classes));
-        head + self
-            .levels
-            .iter()
-            .map(|level| level.parameters)
-            .sum::<usize>()
+        let head = |classes| linear(wide(self.last().dim), wide(classes));
+        let levels = self.levels.iter().map(|level| level.parameters);
+        whole(self.classes.map_or(0, head) + levels.sum::<u128>())
     }
 
     pub(crate) fn multiply_adds(&self) -> usize {
-        let head = self.last().dim * self.classes.unwrap_or(0);
-        head + self
-            .levels
-            .iter()
-            .map(|level| level.multiply_adds)
-            .sum::<usize>()
+        let head = wide(self.last().dim) * wide(self.classes.unwrap_or(0));
+        let levels = self.levels.iter().map(|level| level.multiply_adds);
+        whole(head + levels.sum::<u128>())
     }
 
     /// Bytes that the widest step needs at once, besides the weights.
     pub(crate) fn inference_bytes(&self) -> usize {
-        let wide = |level: &Level| level.dim + (4 * level.dim).max(2 * level.hidden);
-        let each = self.levels.iter().map(|level| level.tokens() * wide(level));
-        SINGLE * each.max().unwrap_or(0)
+        let at_once = |level: &Level| {
+            let [dim, hidden] = level.widths();
+            level.tokens() * (dim + (4 * dim).max(2 * hidden))
+        };
+        whole(SINGLE * self.levels.iter().map(at_once).max().unwrap_or(0))
     }
 
     /// Bytes that all steps keep for the gradients, attention's scores left out.
     pub(crate) fn training_bytes(&self) -> usize {
-        let kept =
-            |level: &Level| level.depth * level.tokens() * (8 * level.dim + 2 * level.hidden);
-        SINGLE * self.levels.iter().map(kept).sum::<usize>()
+        let kept = |level: &Level| {
+            let [dim, hidden] = level.widths();
+            wide(level.depth) * level.tokens() * (8 * dim + 2 * hidden)
+        };
+        whole(SINGLE * self.levels.iter().map(kept).sum::<u128>())
     }
 }
 

@@ -5,6 +5,36 @@ use std::process::{Command, Stdio};
 
 use crate::program::{assert_refused, checkpoints, folder, run, text};
 
+#[test]
+fn values_that_are_no_numbers_are_refused_by_name() {
+    let folder = folder();
+    let vit = checkpoints().join("timm_vit");
+    let (weights, io) = (vit.join("model.safetensors"), vit.join("io.safetensors"));
+    let out = folder.path().join("out.safetensors");
+    let spoiled = folder.path().join("nan.safetensors");
+    for (file, as_weights) in [(&weights, true), (&io, false)] {
+        let mut bytes = fs::read(file).unwrap();
+        let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        for value in bytes[header..].as_chunks_mut::<4>().0 {
+            *value = f32::NAN.to_le_bytes();
+        }
+        fs::write(&spoiled, bytes).unwrap();
+        fs::copy(vit.join("config.json"), folder.path().join("config.json")).unwrap();
+        let [weights, input] = if as_weights {
+            [&spoiled, &io]
+        } else {
+            [&weights, &spoiled]
+        };
+        let args = ["embed", "--weights", text(weights), "--input", text(input)];
+        let args = [&args[..], &["--output", text(&out)]].concat();
+        assert_refused(
+            &args,
+            &["nan.safetensors: ", "expected finite values, got NaN"],
+        );
+        assert!(!out.exists());
+    }
+}
+
 /// Says that a file is not usable, and why, before anything is allocated for what it claims.
 #[test]
 fn hostile_files_are_refused_with_file_and_reason() {

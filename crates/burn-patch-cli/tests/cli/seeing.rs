@@ -58,7 +58,7 @@ fn pictures_are_embedded_and_shown() {
     assert_eq!(values(&out)["block_1"].0, [2, 25, 48]);
     let beyond = ["--output", text(&out), "--stage", "block:2"];
     assert_refused(&[&args[..], &beyond].concat(), &["block:2", "2 blocks"]);
-    for what in ["pca", "attention"] {
+    for what in ["pca", "attention", "similarity:16,16"] {
         let png = at("seen.png");
         let args = [
             "show",
@@ -81,6 +81,9 @@ fn pictures_are_embedded_and_shown() {
             .collect();
         assert!(right.len() > 4, "{what}: {right:?}");
     }
+    // The patch itself is the most alike.
+    let seen = image::open(at("seen.png")).unwrap().into_rgb8();
+    assert_eq!(seen.get_pixel(32 + 16, 16).0, [255; 3]);
     fs::write(at("page.jpg"), "<html></html>").unwrap();
     let page = at("page.jpg");
     let args = ["embed", "--weights", text(&weights), "--input", text(&page)];
