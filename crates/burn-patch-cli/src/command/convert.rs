@@ -9,6 +9,7 @@ use burn_vit::import::{Architecture, Dialect, Imported, ImportedModel, export};
 
 use crate::arguments::{Said, device, dialect, size};
 use crate::failure::Failure;
+use crate::model::hierarchical;
 use crate::output::{check_place, say, write_whole};
 
 /// Writes weights for another resolution, patch size, number of channels or library: a safetensors file that transformers
@@ -57,6 +58,7 @@ pub(crate) struct Args {
 /// Loads, changes and writes the weights.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     check_place(&args.output)?;
+    hierarchical::refuse(&args.weights, "convert")?;
     let Imported {
         model,
         mut architecture,

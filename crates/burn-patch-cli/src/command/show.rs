@@ -16,6 +16,7 @@ use crate::array::Array;
 use crate::failure::Failure;
 use crate::input::pictures::{open, preprocess, unprepared};
 use crate::model::components::components;
+use crate::model::hierarchical;
 use crate::output::{Progress, check_place, say, write_whole};
 
 /// Draws what a model sees in pictures, beside each picture.
@@ -121,6 +122,7 @@ fn load(
     device: &Device,
 ) -> Result<(Vit<LinearPatchEmbed>, Preparation, [usize; 2]), Failure> {
     let weights = &args.source.weights;
+    hierarchical::refuse(weights, "show")?;
     let refuse = |error| Failure::import(weights, &error);
     let importer = args.source.importer();
     let inspected = importer.inspect().map_err(refuse)?;

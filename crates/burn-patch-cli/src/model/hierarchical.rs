@@ -95,6 +95,17 @@ pub(crate) fn find(weights: &Path, config: Option<&Path>) -> Result<Option<Hiera
     }))
 }
 
+/// Refuses the weights of a hierarchical backbone, for a command that takes others.
+pub(crate) fn refuse(weights: &Path, command: &str) -> Result<(), Failure> {
+    match find(weights, None)? {
+        None => Ok(()),
+        Some(_) => Err(Failure::file(
+            weights,
+            format_args!("{command} takes plain vision transformers, not Swin or PVT v2"),
+        )),
+    }
+}
+
 impl Hierarchical {
     /// Its settings, as names, shapes and the configuration say.
     pub(crate) fn backbone(&self) -> Result<Backbone, Failure> {
