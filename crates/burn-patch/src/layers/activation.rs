@@ -1,7 +1,7 @@
 //! What stands between the layers of a perceptron.
 
-use burn::tensor::Tensor;
-use burn::tensor::activation::{sigmoid, silu};
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::ops::gelu;
@@ -52,15 +52,23 @@ impl Activation {
             // (1 + tanh(z))/2 = σ(2z)
             Self::GeluTanh => {
                 let cubic = x.clone() * x.clone() * x.clone() * 0.044_715;
-                x.clone() * sigmoid((x + cubic) * TANH_SCALE)
+                x.clone() * logistic((x + cubic) * TANH_SCALE)
             }
-            Self::QuickGelu => x.clone() * sigmoid(x * 1.702),
+            Self::QuickGelu => x.clone() * logistic(x * 1.702),
             Self::SwiGlu => {
                 let half = x.dims()[D - 1] / 2;
                 let gate = x.clone().slice_dim(D - 1, ..half);
-                silu(gate) * x.slice_dim(D - 1, half..)
+                gate.clone() * logistic(gate) * x.slice_dim(D - 1, half..)
             }
         }
+    }
+}
+
+/// `σ(x)`. Burn's goes through `f32` on NdArray, which spoils `f64`.
+fn logistic<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    match x.dtype() {
+        DType::F64 => (x / 2.0).tanh() / 2.0 + 0.5,
+        _ => sigmoid(x),
     }
 }
 
@@ -110,6 +118,13 @@ mod tests {
                 Tolerance::<f32>::rel_abs(1e-4, 1e-6),
             );
         }
+    }
+
+    #[test]
+    fn double_precision_is_kept() {
+        let x = Tensor::<1>::from_data([0.3f64], (&Device::flex(), DType::F64));
+        let y: f64 = Activation::QuickGelu.apply(x).into_scalar();
+        assert!((y - 0.3 / (1.0 + (-0.3f64 * 1.702).exp())).abs() < 1e-12);
     }
 
     #[test]
