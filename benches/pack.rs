@@ -22,9 +22,6 @@ const WIDTH: usize = 64;
 /// Tokens of each image.
 const LENGTH: usize = 64;
 
-/// Images to logits, in one of several ways.
-type Run<'a> = &'a dyn Fn(Vec<Tensor<3>>) -> Tensor<2>;
-
 /// One row of more and more images of equal size: with segments its time grows as their number, without as its square.
 fn pairs(criterion: &mut Criterion) {
     let question = format!("pack, attention of a row of images of {LENGTH} tokens, {HEADS} heads");
