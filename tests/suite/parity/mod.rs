@@ -3,6 +3,7 @@
 mod adaptive;
 mod bias;
 mod checkpoints;
+mod dinov2;
 mod foundation;
 mod hierarchical;
 mod hierarchy;
