@@ -177,8 +177,12 @@ fn pruning_vit() -> Subject {
         let encoded = vit.forward_taps(images(device, dtype), &[], Noise::None);
         let scores = encoded.scores.into_iter();
         let scores = scores.map(|scores| scores.unsqueeze_dim(2));
+        // Half precision does not have the digits that tell which tokens stay: what comes before that choice is left.
+        if dtype.size() == 2 {
+            return scores.take(1).collect();
+        }
         let tokens = encoded.tokens.into_embeddings();
-        std::iter::once(tokens).chain(scores).collect()
+        scores.chain([tokens]).collect()
     })
 }
 

@@ -115,7 +115,7 @@ fn predicting(name: &'static str) -> Subject {
             .reduce(tokens, Seen::Tokens, 0, &mut Noise::None);
         let scores = reduced.scores.map(|scores| scores.unsqueeze_dim(2));
         // Half precision does not have the digits that tell which of these tokens are likelier to be kept.
-        let chosen = dtype != DType::F16 || scores.is_none();
+        let chosen = dtype.size() > 2 || scores.is_none();
         let tokens = chosen.then(|| reduced.tokens.into_embeddings());
         scores.into_iter().chain(tokens).collect()
     })
