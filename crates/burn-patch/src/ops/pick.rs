@@ -2,6 +2,8 @@
 
 use burn::tensor::{DType, Int, Tensor};
 
+use crate::ops::at_least_single;
+
 /// 1 where a value is among the `count` largest of its row, 0 elsewhere: exactly `count` per row. Of equal values
 /// the earlier ones count, so that every backend picks the same.
 pub(crate) fn largest(values: Tensor<2>, count: usize) -> Tensor<2> {
@@ -19,9 +21,9 @@ pub(crate) fn first(keys: &[Tensor<2>], count: usize) -> Tensor<2> {
     let mut open = Tensor::ones([batch, len], options);
     let mut room = Tensor::<2>::full([batch, 1], count as f32, options);
     for key in keys {
-        let key = key
-            .clone()
-            .mask_fill(open.clone().lower_elem(0.5), f32::MIN);
+        let dtype = at_least_single(key.dtype());
+        let key = key.clone().cast(dtype);
+        let key = key.mask_fill(open.clone().lower_elem(0.5), f32::MIN);
         // The value at which the room ends: fewer are above it than there is room for.
         let place = (room.clone() - 1.0).int();
         let last = key.clone().topk(count, 1).gather(1, place);

@@ -3,6 +3,7 @@
 use burn::tensor::{Int, Tensor};
 
 use crate::grid::nonzero;
+use crate::ops::at_least_single;
 use crate::ops::pick::{largest, places};
 use crate::{Error, Tokens};
 
@@ -26,6 +27,8 @@ pub(crate) fn best(
     kept: usize,
 ) -> (Tensor<2>, Tensor<2, Int>, Tensor<2>) {
     let scores = scores.detach();
+    let dtype = at_least_single(scores.dtype());
+    let scores = scores.cast(dtype);
     let scores = match tokens.valid() {
         Some(valid) => scores.mask_fill(valid.bool_not(), f32::MIN),
         None => scores,
