@@ -11,6 +11,7 @@ use crate::or_panic::OrPanic;
 use crate::position::add::add;
 use crate::position::per_grid::per_grid;
 use crate::position::position::Position;
+use crate::position::refusals::one_frame;
 use crate::position::site::Site;
 use crate::resample::align::Align;
 use crate::resample::filter::Filter;
@@ -104,14 +105,7 @@ impl FactorizedPositionConfig {
 
 impl Position for FactorizedPosition {
     fn check(&self, layout: &Layout, _: PlaceKind, _: usize) -> Result<(), Error> {
-        match layout.grids().iter().find(|grid| grid.frames > 1) {
-            None => Ok(()),
-            Some(grid) => Err(Error::Place {
-                what: "these vectors of rows and columns",
-                expected: "one frame".into(),
-                got: format!("{} frames", grid.frames),
-            }),
-        }
+        one_frame("these vectors of rows and columns", layout)
     }
 
     fn add(&self, tokens: Tokens, before_block: usize) -> Tokens {

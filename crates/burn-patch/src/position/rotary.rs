@@ -4,7 +4,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::grid::{PatchGrid, nonzero};
 use crate::position::site::Site;
-use crate::tokens::{Layout, Places, Rotation, RotationPairs, Units};
+use crate::tokens::{Places, Rotation, RotationPairs, Units};
 use crate::{Error, Tokens};
 
 /// A coordinate of a place along an axis, `(place + before)·step`: what cancels is subtracted first, where it is exact.
@@ -52,18 +52,6 @@ pub(crate) fn in_range(
 /// `θ^(−i/count)` for each `i < count`.
 pub(crate) fn powers(theta: f64, count: usize) -> impl Iterator<Item = f64> {
     (0..count).map(move |i| theta.powf(-(i as f64) / count as f64))
-}
-
-/// Refuses clips for an encoding of rows and columns.
-pub(crate) fn one_frame(what: &'static str, layout: &Layout) -> Result<(), Error> {
-    match layout.grids().iter().find(|grid| grid.frames > 1) {
-        None => Ok(()),
-        Some(grid) => Err(Error::Place {
-            what,
-            expected: "one frame".into(),
-            got: format!("{} frames", grid.frames),
-        }),
-    }
 }
 
 /// Coordinates in cells, `[1 or batch, tokens, axes]`; those of padding off the grid are 0, whatever it holds.
@@ -151,6 +139,7 @@ mod tests {
     use crate::ops::gather_rows;
     use crate::position::catalogue::{AnyPosition, AnyPositionConfig};
     use crate::position::position::Position;
+    use crate::tokens::Layout;
     use burn::tensor::{Device, Distribution, Tolerance};
 
     const ROTARY: [&str; 4] = ["rotary-axial", "rotary-mixed", "rotary-dinov3", "m-rope"];

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::grid::{PatchGrid, nonzero};
 use crate::or_panic::OrPanic;
 use crate::position::position::Position;
+use crate::position::refusals::one_frame;
 use crate::position::rotary::{
-    Coordinate, coordinates, head_width, in_range, one_frame, powers, rotation, table,
+    Coordinate, coordinates, head_width, in_range, powers, rotation, table,
 };
 use crate::position::site::Site;
 use crate::tokens::{Attend, Layout, PlaceKind, RotationPairs};

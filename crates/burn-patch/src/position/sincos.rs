@@ -10,6 +10,7 @@ use crate::ops::gather_rows;
 use crate::or_panic::OrPanic;
 use crate::position::add::add;
 use crate::position::position::Position;
+use crate::position::refusals::one_frame;
 use crate::position::site::Site;
 use crate::tokens::{Layout, PlaceKind, Places, Units};
 use crate::{Error, Tokens};
@@ -104,14 +105,7 @@ impl SinCosPositionConfig {
 
 impl Position for SinCosPosition {
     fn check(&self, layout: &Layout, _: PlaceKind, _: usize) -> Result<(), Error> {
-        match layout.grids().iter().find(|grid| grid.frames > 1) {
-            None => Ok(()),
-            Some(grid) => Err(Error::Place {
-                what: "these sines and cosines of row and column",
-                expected: "one frame".into(),
-                got: format!("{} frames", grid.frames),
-            }),
-        }
+        one_frame("these sines and cosines of row and column", layout)
     }
 
     fn packs(&self) -> bool {

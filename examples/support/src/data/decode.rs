@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use burn_patch_data::decode;
-use image::DynamicImage;
 use image::imageops::FilterType;
+use image::{DynamicImage, RgbImage};
 
 use crate::error::Error;
 
@@ -26,7 +26,11 @@ pub fn picture(path: &Path, size: [usize; 2], channels: usize) -> Result<Vec<u8>
     if channels == 1 {
         return Ok(picture.into_luma8().into_raw());
     }
-    let picture = picture.into_rgb8();
+    Ok(planes(&picture.into_rgb8()))
+}
+
+/// Channel after channel.
+pub(super) fn planes(picture: &RgbImage) -> Vec<u8> {
     let plane = |channel: usize| picture.pixels().map(move |pixel| pixel[channel]);
-    Ok((0..3).flat_map(plane).collect())
+    (0..3).flat_map(plane).collect()
 }

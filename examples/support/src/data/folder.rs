@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use burn_patch_data::{OnBad, PictureSet, open};
-use image::RgbImage;
 use image::imageops::{FilterType, resize};
 use rayon::prelude::*;
 
+use crate::data::decode::planes;
 use crate::data::pictures::Pictures;
 use crate::data::split::Split;
 use crate::error::Error;
@@ -62,10 +62,4 @@ fn pictures(set: &PictureSet, side: u32) -> Result<Pictures, Error> {
         channels: 3,
         size: [side as usize; 2],
     })
-}
-
-/// Channel after channel.
-fn planes(picture: &RgbImage) -> Vec<u8> {
-    let plane = |channel: usize| picture.pixels().map(move |pixel| pixel[channel]);
-    (0..3).flat_map(plane).collect()
 }

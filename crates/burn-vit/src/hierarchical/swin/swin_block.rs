@@ -9,11 +9,11 @@ use burn_patch::position::{
     AnyPosition, AnyPositionConfig, LogCpbPositionConfig, Position, RelativeBiasPositionConfig,
     Site,
 };
-use burn_patch::{Noise, Tokens};
+use burn_patch::{Noise, OrPanic, Tokens};
 
 use crate::Error;
 use crate::hierarchical::swin::swin_config::{SwinConfig, SwinVersion};
-use crate::hierarchical::swin::windows::Windows;
+use crate::hierarchical::swin::windows::ShiftedWindows;
 use crate::layers::{Attention, AttentionConfig, DropPath, DropPathConfig, QkvBias};
 
 /// Epsilon of the norms, PyTorch's default.
@@ -83,7 +83,7 @@ impl SwinBlock {
         place: &Place,
         device: &Device,
     ) -> Result<Self, Error> {
-        let windows = Windows::new(place.grid, config.window, place.shifted);
+        let windows = ShiftedWindows::try_new(place.grid, config.window, place.shifted)?;
         let site = Site::new(windows.size(), place.dim).with_blocks(1, place.heads);
         let attention = AttentionConfig::new(place.dim, place.heads).with_initializer(NORMAL);
         let (attention, position) = match config.version {
@@ -146,12 +146,12 @@ impl SwinBlock {
     /// Attention within the windows of a grid.
     fn attend(&self, tokens: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
         let [batch, ..] = tokens.dims();
-        let windows = Windows::new(grid, self.window, self.shifted);
+        let windows = ShiftedWindows::try_new(grid, self.window, self.shifted).or_panic();
         let reach = windows.reach(batch, &tokens.device());
         let cells = Window::patch([1, 1], Default::default())
             .layout(windows.size())
             .expect("a window has cells");
-        let tokens = Tokens::from_grid(windows.cut(tokens), cells);
+        let tokens = Tokens::from_grid(windows.split(tokens), cells);
         let attend = self.position.attend(&tokens, 0, &mut Noise::None);
         let result = self.attn.forward(tokens.into_embeddings(), &attend, reach);
         windows.join(result)

@@ -1,29 +1,40 @@
 //! Windows of a grid, shifted or not.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use burn_patch::tokens::Reach;
+use burn_patch::tokens::{Reach, Windows};
 
-/// How a grid is cut into windows: rolled up and left by the shift, filled with zeros below and on the right, then cut.
+/// How a grid is cut into windows: rolled up and left by the shift, then split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Windows {
+pub(super) struct ShiftedWindows {
     /// Rows and columns of the grid.
     grid: [usize; 2],
     /// Rows and columns of a window.
     size: [usize; 2],
     shift: [usize; 2],
+    windows: Windows,
 }
 
-impl Windows {
+impl ShiftedWindows {
     /// Windows of `size`, or of the grid along an axis that is no longer; shifted by half of them if so, but never along
     /// an axis with a single window.
-    pub(super) fn new(grid: [usize; 2], size: [usize; 2], shifted: bool) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// If the grid or a window is empty.
+    pub(super) fn try_new(
+        grid: [usize; 2],
+        size: [usize; 2],
+        shifted: bool,
+    ) -> Result<Self, burn_patch::Error> {
         let half = size.map(|side| if shifted { side / 2 } else { 0 });
         let single = [0, 1].map(|axis| grid[axis] <= size[axis]);
-        Self {
+        let size = [0, 1].map(|axis| size[axis].min(grid[axis]));
+        Ok(Self {
             grid,
-            size: [0, 1].map(|axis| size[axis].min(grid[axis])),
+            size,
             shift: [0, 1].map(|axis| if single[axis] { 0 } else { half[axis] }),
-        }
+            windows: Windows::try_new(grid, size)?,
+        })
     }
 
     /// Rows and columns of a window.
@@ -40,38 +51,24 @@ impl Windows {
     }
 
     /// `[batch, rows·cols, dim]` to `[batch·windows, cells of a window, dim]`.
-    pub(super) fn cut(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let ([rows, cols], [height, width]) = (self.grid, self.size);
-        let [batch, _, dim] = tokens.dims();
-        let mut map = tokens.reshape([batch, rows, cols, dim]);
-        if self.shifted() {
-            map = map.roll(&self.shift.map(|step| -(step as i64)), &[1, 2]);
-        }
-        let [down, right] = self.counts();
-        let zeros = |shape| Tensor::zeros(shape, (&map.device(), map.dtype()));
-        let below = zeros([batch, down * height - rows, cols, dim]);
-        let beside = zeros([batch, down * height, right * width - cols, dim]);
-        let map = Tensor::cat(vec![map, below], 1);
-        let map = Tensor::cat(vec![map, beside], 2);
-        let map = map.reshape([batch, down, height, right, width, dim]);
-        let map = map.swap_dims(2, 3);
-        map.reshape([batch * down * right, height * width, dim])
+    pub(super) fn split(&self, tokens: Tensor<3>) -> Tensor<3> {
+        self.windows.split(self.rolled(tokens, -1))
     }
 
     /// Back from windows to `[batch, rows·cols, dim]`.
     pub(super) fn join(&self, windows: Tensor<3>) -> Tensor<3> {
-        let ([rows, cols], [height, width]) = (self.grid, self.size);
-        let [down, right] = self.counts();
-        let [count, _, dim] = windows.dims();
-        let batch = count / (down * right);
-        let map = windows.reshape([batch, down, right, height, width, dim]);
-        let map = map.swap_dims(2, 3);
-        let map = map.reshape([batch, down * height, right * width, dim]);
-        let mut map = map.slice([0..batch, 0..rows, 0..cols, 0..dim]);
-        if self.shifted() {
-            map = map.roll(&self.shift.map(|step| step as i64), &[1, 2]);
+        self.rolled(self.windows.join(windows), 1)
+    }
+
+    /// The grid rolled by the shift, `way` −1: up and left, 1: down and right.
+    fn rolled(&self, tokens: Tensor<3>, way: i64) -> Tensor<3> {
+        if !self.shifted() {
+            return tokens;
         }
-        map.reshape([batch, rows * cols, dim])
+        let ([rows, cols], [batch, count, dim]) = (self.grid, tokens.dims());
+        let map = tokens.reshape([batch, rows, cols, dim]);
+        let map = map.roll(&self.shift.map(|step| way * step as i64), &[1, 2]);
+        map.reshape([batch, count, dim])
     }
 
     /// Who attends to whom in the windows of `batch` images: neighbours on the grid, not those that the roll brought
@@ -118,9 +115,9 @@ mod tests {
     fn windows_joined_are_the_grid_again() {
         let device = Device::flex();
         for (size, shifted) in [([2, 3], false), ([4, 4], true), ([9, 2], true)] {
-            let windows = Windows::new([5, 7], size, shifted);
+            let windows = ShiftedWindows::try_new([5, 7], size, shifted).unwrap();
             let tokens = Tensor::<3>::random([2, 35, 3], Distribution::Default, &device);
-            let again = windows.join(windows.cut(tokens.clone()));
+            let again = windows.join(windows.split(tokens.clone()));
             again.into_data().assert_eq(&tokens.into_data(), true);
         }
     }
@@ -132,7 +129,9 @@ mod tests {
             .float()
             .reshape([1, 16, 1]);
         let cut = |shifted| {
-            let windows = Windows::new([4, 4], [2, 2], shifted).cut(tokens.clone());
+            let windows = ShiftedWindows::try_new([4, 4], [2, 2], shifted)
+                .unwrap()
+                .split(tokens.clone());
             windows.slice_dim(0, ..1).reshape([4]).into_data()
         };
         cut(false).assert_eq(&[0.0f32, 1.0, 4.0, 5.0].into(), false);
@@ -141,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_the_roll_brings_together_stays_apart() {
-        let windows = Windows::new([4, 4], [2, 2], true);
+        let windows = ShiftedWindows::try_new([4, 4], [2, 2], true).unwrap();
         let Reach::Segments { queries, .. } = windows.reach(1, &Device::flex()) else {
             panic!("shifted windows have regions")
         };
@@ -151,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_single_window_is_the_whole_axis_and_never_shifted() {
-        let windows = Windows::new([3, 8], [4, 4], true);
+        let windows = ShiftedWindows::try_new([3, 8], [4, 4], true).unwrap();
         assert_eq!((windows.size(), windows.shift), ([3, 4], [0, 2]));
     }
 }
