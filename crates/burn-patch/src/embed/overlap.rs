@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 use crate::embed::parts::normalization::Normalization;
 use crate::embed::parts::patch_norm::{PatchNorm, normed};
 use crate::embed::parts::projection::project_filled;
+use crate::embed::parts::remade::{for_channels, refuse};
 use crate::embed::patch_embed::{PatchEmbed, expect_layout, on_grid};
 use crate::grid::{PatchGrid, Window, nonzero};
 use crate::layers::layer_norm::LayerNorm;
 use crate::layers::linear::{PYTORCH, apply, linear};
 use crate::ops::Images;
 use crate::or_panic::OrPanic;
+use crate::resample::channels::ChannelMap;
 use crate::{Error, Tokens};
 
 /// Published overlapping embeddings: kernel, stride and padding of a stage.
@@ -240,6 +242,14 @@ impl PatchEmbed for OverlapPatchEmbed {
         let fill = self.fill.as_ref();
         let embeddings = project_filled(&self.proj, fill, images, cells.clone(), &grid);
         on_grid(self.finish(embeddings), grid, cells)
+    }
+
+    fn with_channels(self, map: &ChannelMap) -> Result<Self, Error> {
+        if self.fill.is_some() {
+            return Err(refuse::<Self>("channels (folded with a normalisation)"));
+        }
+        let proj = for_channels(self.proj, map)?;
+        Ok(Self { proj, ..self })
     }
 }
 

@@ -10,12 +10,14 @@ use crate::embed::conv_stem::activation::{StemActivation, StemEnd};
 use crate::embed::conv_stem::preset::{ConvStemPreset, halving_steps, hardware_aware_steps};
 use crate::embed::parts::conv_norm::{ConvNorm, ConvStep};
 use crate::embed::parts::projection::{project, to_tokens};
+use crate::embed::parts::remade::for_channels;
 use crate::embed::parts::steps::Steps;
 use crate::embed::patch_embed::{PatchEmbed, expect_layout, on_grid, select};
 use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::epsilon::check_epsilon;
 use crate::ops::Images;
 use crate::or_panic::OrPanic;
+use crate::resample::channels::ChannelMap;
 use crate::{Error, Tokens};
 
 /// Configuration of [`ConvStemPatchEmbed`].
@@ -252,6 +254,13 @@ impl PatchEmbed for ConvStemPatchEmbed {
         let last = self.stem.len() - 1;
         let map = self.stem[last].forward(self.active(images, last));
         select(Tokens::from_grid(to_tokens(map), grid), cells)
+    }
+
+    /// Of the first step; the others read its maps.
+    fn with_channels(mut self, map: &ChannelMap) -> Result<Self, Error> {
+        let first = &mut self.stem[0];
+        first.linear = for_channels(first.linear.clone(), map)?;
+        Ok(self)
     }
 }
 

@@ -60,7 +60,8 @@ mod tests {
     use crate::resample::resize::resize;
     use burn::tensor::{Device, Distribution, Tolerance};
 
-    const REMADE: [&str; 4] = ["linear", "multires", "tubelet", "quadtree"];
+    const OTHER_PATCH: [&str; 4] = ["linear", "multires", "tubelet", "quadtree"];
+    const OTHER_CHANNELS: [&str; 2] = ["overlap", "conv-stem"];
 
     /// Patches resized one by one: FlexiViT's identity is about patches, not about whole images.
     fn enlarged(images: Tensor<4>, patch: [usize; 2], to: [usize; 2]) -> Tensor<4> {
@@ -98,32 +99,55 @@ mod tests {
         let device = Device::flex();
         let map = ChannelMap::repeat(3, 4).unwrap();
         for entry in EMBEDDINGS {
-            let config = AnyPatchEmbedConfig::for_stride(entry.name, [8, 8], 3, 8).unwrap();
+            let name = entry.name;
+            let config = AnyPatchEmbedConfig::for_stride(name, [8, 8], 3, 8).unwrap();
             let embed = config.init(&device);
-            let patch = embed.clone().with_patch_size([4, 4]);
+            let [patch, zero] = [[4, 4], [0, 4]].map(|to| embed.clone().with_patch_size(to));
+            let refuses = |refused: Error| {
+                let text = refused.to_string();
+                assert!(text.contains("PatchEmbed has no projection"), "{text}");
+            };
+            if OTHER_PATCH.contains(&name) {
+                let tokens = patch
+                    .unwrap()
+                    .forward(Tensor::zeros([1, 3, 16, 16], &device));
+                assert_eq!(tokens.grid().window.kernel, [4, 4], "{name}");
+                assert!(matches!(zero, Err(Error::Zero { .. })), "{name}");
+            } else {
+                refuses(patch.unwrap_err());
+            }
             let channels = embed.clone().with_channels(&map);
-            if REMADE.contains(&entry.name) {
-                let images = Tensor::zeros([1, 3, 16, 16], &device);
-                let tokens = patch.unwrap().forward(images);
-                assert_eq!(tokens.grid().window.kernel, [4, 4], "{}", entry.name);
+            if OTHER_PATCH.contains(&name) || OTHER_CHANNELS.contains(&name) {
                 let channels = channels.unwrap();
                 assert_eq!(channels.channels(), 4);
                 let tokens = channels.forward(Tensor::zeros([1, 4, 16, 16], &device));
                 assert_eq!(tokens.dim(), 8);
-                let zero = embed.clone().with_patch_size([0, 4]);
-                assert!(matches!(zero, Err(Error::Zero { .. })), "{}", entry.name);
                 let other = embed.with_channels(&ChannelMap::repeat(2, 4).unwrap());
-                assert!(
-                    matches!(other, Err(Error::Channels { .. })),
-                    "{}",
-                    entry.name
-                );
+                assert!(matches!(other, Err(Error::Channels { .. })), "{name}");
             } else {
-                for refused in [patch, channels] {
-                    let text = refused.unwrap_err().to_string();
-                    assert!(text.contains("PatchEmbed has no projection"), "{text}");
-                }
+                refuses(channels.unwrap_err());
             }
+        }
+    }
+
+    #[test]
+    fn repeated_grey_gives_the_tokens_of_the_sum_over_channels() {
+        let device = Device::flex();
+        let map = ChannelMap::repeat(3, 1).unwrap();
+        for name in ["linear", "overlap", "conv-stem"] {
+            let config = AnyPatchEmbedConfig::for_stride(name, [4, 4], 3, 8).unwrap();
+            let embed = config.init(&device);
+            let grey = Tensor::<4>::random([2, 1, 16, 12], Distribution::Default, &device);
+            let want = embed
+                .forward(grey.clone().repeat_dim(1, 3))
+                .into_embeddings();
+            let got = embed
+                .with_channels(&map)
+                .unwrap()
+                .forward(grey)
+                .into_embeddings();
+            got.into_data()
+                .assert_approx_eq(&want.into_data(), Tolerance::<f32>::rel_abs(1e-5, 1e-5));
         }
     }
 
