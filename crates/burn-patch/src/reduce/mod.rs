@@ -11,7 +11,7 @@ mod weight;
 mod whole_images;
 
 pub use catalogue::*;
-pub use mask::MaskPlan;
+pub use mask::{AnyMask, AnyMaskConfig, MaskPlan};
 pub use merge::MergeSchedule;
 pub use pixel_unshuffle::{UnshuffleDialect, block_order};
 pub use pool::{GruCell, QueryScale, SlotInit, TokenFuser, TokenFuserConfig, TokenPool};

@@ -11,7 +11,7 @@ use burn_patch::embed::{FlatOrder, PatchEmbed, patchify, unpatchify};
 use burn_patch::grid::PatchGrid;
 use burn_patch::layers::{NORMAL, apply, linear};
 use burn_patch::ops::{overlap_add, patch_windows};
-use burn_patch::reduce::{MaskPlan, RandomMask};
+use burn_patch::reduce::{AnyMask, MaskPlan};
 use burn_patch::tokens::{PlaceKind, Restore};
 use burn_patch::{Noise, Tokens};
 
@@ -35,7 +35,7 @@ const TARGET_EPSILON: f64 = 1e-6;
 ///
 /// # Shapes
 ///
-/// - images `[batch, channels, height, width]`, noise one value per patch
+/// - images `[batch, channels, height, width]`, noise as [`Mae::noise`] says: one value per patch for a random mask
 /// - prediction `[batch, patches, patch height·patch width·channels]`, in `(row, column, channel)` order; of
 ///   [`ReconstructedPatches::Windows`], windows in place of patches
 ///
@@ -78,7 +78,7 @@ pub struct Mae<E: PatchEmbed> {
     pub decoder: Encoder,
     /// Token to pixels.
     pub decoder_pred: Linear,
-    mask: RandomMask,
+    mask: AnyMask,
     patch: [usize; 2],
     #[module(skip)]
     target: Target,
@@ -102,15 +102,16 @@ impl MaeConfig {
     ///
     /// # Errors
     ///
-    /// The encoder's errors, a decoder that does not fit its width, a mask ratio out of range,
+    /// The encoder's errors, a decoder that does not fit its width, a mask that is wrong or does not fit the grid,
     /// [`Error::NotRestorable`], [`Error::Untiled`] and [`Error::Unread`].
     pub fn try_init<E: PatchEmbed>(&self, embed: E, device: &Device) -> Result<Mae<E>, Error> {
-        let mask = RandomMask::try_new(self.mask_ratio)?;
+        let mask = self.mask.try_init(device)?;
         if embed.places() != PlaceKind::Cells {
             let got = "an embedding whose tokens lie off the grid";
             return Err(Error::NotRestorable { got });
         }
         let grid = embed.layout(self.vit.image)?;
+        mask.kept(&grid)?;
         let patch = self.patches.try_size(&grid)?;
         let (dim, values) = (embed.dim(), patch[0] * patch[1] * embed.channels());
         if self.target == Target::NormalizedPixels && values < 2 {
@@ -164,7 +165,7 @@ impl MaeConfig {
 }
 
 impl<E: PatchEmbed> Mae<E> {
-    /// Masks by `noise` (one value per patch, images one after another), encodes, reconstructs. An encoder whose own
+    /// Masks by `noise` (for a random mask one value per patch, images one after another), encodes, reconstructs. An encoder whose own
     /// reducers draw takes their noise after that.
     ///
     /// # Panics
@@ -207,7 +208,7 @@ impl<E: PatchEmbed> Mae<E> {
         noise: impl Into<Noise<'a>>,
     ) -> (Tokens, Restore) {
         let (batch, grid, mut noise) = (images.dims()[0], self.grid(&images), noise.into());
-        let values = noise.take("a mask of the patches", batch * grid.tokens());
+        let values = noise.take("a mask of the patches", self.mask.noise(batch, &grid));
         let plan = values.and_then(|noise| self.mask.plan(batch, grid, &noise, &images.device()));
         let MaskPlan { keep, restore } = plan.or_panic();
         let visible = self.vit.patch_embed.forward_visible(images, keep);
@@ -269,9 +270,9 @@ impl<E: PatchEmbed> Mae<E> {
     ///
     /// If the embedding refuses the size, or a reducer cannot take the visible patches.
     pub fn noise(&self, batch: usize, size: [usize; 2]) -> Result<usize, Error> {
-        let patches = self.vit.patch_embed.layout(size)?.tokens();
-        let within = self.vit.encoder.noise(batch, self.mask.kept(patches))?;
-        Ok(batch * patches + within)
+        let grid = self.vit.patch_embed.layout(size)?;
+        let within = self.vit.encoder.noise(batch, self.mask.kept(&grid)?)?;
+        Ok(self.mask.noise(batch, &grid) + within)
     }
 
     /// The encoder, to fine-tune with [`Vit::with_classes`] or [`Vit::with_head`].

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::config::Config;
 use burn_patch::position::{AnyPositionConfig, SinCosPositionConfig};
+use burn_patch::reduce::{AnyMaskConfig, RandomMaskConfig};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,9 @@ use crate::mae::reconstructed_patches::ReconstructedPatches;
 use crate::mae::target::Target;
 use crate::setters::setters;
 use crate::vit_config::{MOVED, VitConfig};
+
+/// MAE's.
+const MASK_RATIO: f64 = 0.75;
 
 /// Configuration of [`Mae`](crate::Mae).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,16 +29,16 @@ pub struct MaeConfig {
     /// The decoder's blocks and positions. It has no reducers. [`new`](Self::new) gives it fixed sines and cosines; a
     /// file that names no position, like every encoder's, a trained table.
     pub decoder: EncoderConfig,
-    /// Share of the patches that the encoder does not see, in `[0, 1)`.
-    pub mask_ratio: f64,
+    /// Which patches the encoder does not see. A file that has `mask_ratio` instead has a random mask of that share.
+    pub mask: AnyMaskConfig,
     /// What the decoder predicts.
     pub target: Target,
     /// Which pixels each token stands for.
     pub patches: ReconstructedPatches,
 }
 
-fn mask_ratio() -> f64 {
-    0.75
+fn random(ratio: f64) -> AnyMaskConfig {
+    AnyMaskConfig::Random(RandomMaskConfig::new(ratio))
 }
 
 impl Config for MaeConfig {}
@@ -51,18 +55,24 @@ impl MaeConfig {
             vit,
             decoder_dim: dim,
             decoder,
-            mask_ratio: mask_ratio(),
+            mask: random(MASK_RATIO),
             target: Target::default(),
             patches: ReconstructedPatches::default(),
         }
+    }
+
+    /// With a random mask of this share of the patches, in `[0, 1)`. The default is 0.75.
+    #[must_use]
+    pub fn with_mask_ratio(self, ratio: f64) -> Self {
+        self.with_mask(random(ratio))
     }
 }
 
 setters!(MaeConfig {
     /// The decoder's blocks and positions.
     with_decoder: decoder, EncoderConfig;
-    /// The share of the patches that the encoder does not see.
-    with_mask_ratio: mask_ratio, f64;
+    /// Which patches the encoder does not see.
+    with_mask: mask, AnyMaskConfig;
     /// What the decoder predicts.
     with_target: target, Target;
     /// Which pixels each token stands for.
@@ -75,8 +85,8 @@ struct File {
     vit: Option<VitConfig>,
     decoder_dim: usize,
     decoder: Option<EncoderConfig>,
-    #[serde(default = "mask_ratio")]
-    mask_ratio: f64,
+    mask: Option<AnyMaskConfig>,
+    mask_ratio: Option<f64>,
     #[serde(default)]
     target: Target,
     #[serde(default)]
@@ -98,11 +108,18 @@ impl TryFrom<File> for MaeConfig {
         if let Some(other) = file.others.keys().next() {
             return Err(format!("unknown field `{other}` of an MAE's config"));
         }
+        let mask = match (file.mask, file.mask_ratio) {
+            (Some(_), Some(_)) => {
+                return Err("an MAE's config has `mask` or `mask_ratio`, not both".into());
+            }
+            (Some(mask), None) => mask,
+            (None, ratio) => random(ratio.unwrap_or(MASK_RATIO)),
+        };
         Ok(Self {
             vit,
             decoder_dim: file.decoder_dim,
             decoder,
-            mask_ratio: file.mask_ratio,
+            mask,
             target: file.target,
             patches: file.patches.unwrap_or_default(),
         })
@@ -112,6 +129,8 @@ impl TryFrom<File> for MaeConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn_patch::reduce::GridMaskConfig;
+
     use crate::prefix::PrefixConfig;
 
     #[test]
@@ -119,7 +138,7 @@ mod tests {
         let vit = VitConfig::new([8, 16], EncoderConfig::new(2, 4).with_drop_path(0.1))
             .with_prefix(PrefixConfig::new().with_registers(2));
         let config = MaeConfig::new(vit, 8, 1, 2)
-            .with_mask_ratio(0.5)
+            .with_mask(AnyMaskConfig::Grid(GridMaskConfig::new()))
             .with_target(Target::Pixels)
             .with_patches(ReconstructedPatches::Windows);
         let text = serde_json::to_string(&config).unwrap();
@@ -132,10 +151,31 @@ mod tests {
         let text = r#"{"vit": {"image": [8, 8], "encoder": {"depth": 1, "heads": 2}},
             "decoder_dim": 8, "decoder": {"depth": 1, "heads": 2}}"#;
         let config: MaeConfig = serde_json::from_str(text).unwrap();
-        assert_eq!(
-            (config.mask_ratio, config.target),
-            (0.75, Target::default())
-        );
+        assert_eq!(ratio(&config), 0.75);
+        assert_eq!(config.target, Target::default());
+    }
+
+    fn ratio(config: &MaeConfig) -> f64 {
+        match &config.mask {
+            AnyMaskConfig::Random(mask) => mask.ratio,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_file_with_a_ratio_has_a_random_mask_and_one_with_both_is_refused() {
+        let text = |more: &str| {
+            format!(
+                r#"{{"vit": {{"image": [8, 8], "encoder": {{"depth": 1, "heads": 2}}}},
+                "decoder_dim": 8, "decoder": {{"depth": 1, "heads": 2}}, {more}}}"#
+            )
+        };
+        let config: MaeConfig = serde_json::from_str(&text(r#""mask_ratio": 0.6"#)).unwrap();
+        assert_eq!(ratio(&config), 0.6);
+        let both =
+            text(r#""mask_ratio": 0.6, "mask": {"Grid": {"every": [2, 2], "first": [0, 0]}}"#);
+        let error = serde_json::from_str::<MaeConfig>(&both).unwrap_err();
+        assert!(error.to_string().contains("not both"), "{error}");
     }
 
     #[test]

@@ -108,11 +108,21 @@ impl GridMask {
         Ok(self.keep(batch, &grid)?.plan(grid.into(), device))
     }
 
-    fn keep(&self, batch: usize, grid: &PatchGrid) -> Result<Kept, Error> {
+    /// How many patches of `grid` stay visible.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Indivisible`] for a grid that the steps do not divide.
+    pub fn kept(&self, grid: &PatchGrid) -> Result<usize, Error> {
         let sides = [("rows", grid.rows), ("columns", grid.cols)];
         for ((what, got), divisor) in sides.into_iter().zip(self.every) {
             divisible(what, got, divisor)?;
         }
+        Ok(grid.tokens() / (self.every[0] * self.every[1]))
+    }
+
+    fn keep(&self, batch: usize, grid: &PatchGrid) -> Result<Kept, Error> {
+        self.kept(grid)?;
         let cells = |side: usize, axis: usize| {
             let cells = self.first[axis]..side;
             cells.step_by(self.every[axis])

@@ -6,7 +6,9 @@ use crate::reduce_at::{ReduceAt, Stage};
 use crate::vit_config::VitConfig;
 use burn::tensor::{DType, Distribution, Tolerance};
 use burn_patch::embed::{LinearPatchEmbed, LinearPatchEmbedConfig, OverlapPatchEmbedConfig};
-use burn_patch::reduce::{AnyReduceConfig, RandomMaskConfig};
+use burn_patch::reduce::{
+    AnyMaskConfig, AnyReduceConfig, BlockMaskConfig, GridMaskConfig, RandomMask, RandomMaskConfig,
+};
 
 fn noise(count: usize) -> Vec<f32> {
     (0..count).map(|i| (i * 37 % 101) as f32).collect()
@@ -32,6 +34,42 @@ fn projecting_the_visible_patches_equals_embedding_all_and_masking() {
         &want.into_embeddings().into_data(),
         Tolerance::<f32>::rel_abs(1e-5, 1e-6),
     );
+}
+
+#[test]
+fn any_mask_hides_its_patches_from_the_encoder_and_a_wrong_one_is_refused() {
+    let device = Device::flex();
+    let model = |mask: AnyMaskConfig, side| {
+        let embed = LinearPatchEmbedConfig::new([4, 4], 1, 16).init(&device);
+        MaeConfig::new(VitConfig::new([side; 2], EncoderConfig::new(2, 4)), 8, 1, 2)
+            .with_mask(mask)
+            .try_init(embed, &device)
+    };
+    for (mask, values) in [
+        (AnyMaskConfig::Random(RandomMaskConfig::new(0.75)), 16),
+        (AnyMaskConfig::Block(BlockMaskConfig::new(0.75)), 5 * 16),
+        (AnyMaskConfig::Grid(GridMaskConfig::new()), 0),
+    ] {
+        let mae = model(mask.clone(), 16).unwrap();
+        assert_eq!(mae.noise(2, [16, 16]).unwrap(), 2 * values);
+        let drawn: Vec<f32> = noise(2 * values)
+            .iter()
+            .map(|value| value / 101.0)
+            .collect();
+        let images = Tensor::random([2, 1, 16, 16], Distribution::Default, &device);
+        let output = mae.forward(images.clone(), &drawn[..]);
+        let masked = output.mask.clone().sum_dim(1).into_data();
+        masked.assert_eq(&[[12.0f32], [12.0]].into(), true);
+        // Other pixels under the mask give the same prediction.
+        let pixels = output.mask.clone().reshape([2, 1, 4, 1, 4, 1]);
+        let pixels = pixels.expand([2, 1, 4, 4, 4, 4]).reshape([2, 1, 16, 16]);
+        let other = mae.forward(images + pixels * 3.0, &drawn[..]);
+        let prediction = output.prediction.into_embeddings().into_data();
+        let other = other.prediction.into_embeddings().into_data();
+        other.assert_eq(&prediction, true);
+    }
+    let odd = model(AnyMaskConfig::Grid(GridMaskConfig::new()), 12);
+    assert!(matches!(odd, Err(Error::Patch(_))), "{odd:?}");
 }
 
 #[test]
