@@ -81,7 +81,7 @@ fn grads<M: Module>(module: &M, logits: &Tensor<2>) -> Vec<(String, Option<Tenso
 
 fn cases() -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok();
-    ProptestConfig::with_cases(asked.and_then(|cases| cases.parse().ok()).unwrap_or(32))
+    ProptestConfig::with_cases(asked.and_then(|cases| cases.parse().ok()).unwrap_or(200))
 }
 
 fn encode(vit: &Vit<AnyPatchEmbed>, pack: &Packed, embeddings: Tensor<3>) -> Tensor<2> {
