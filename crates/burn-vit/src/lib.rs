@@ -20,6 +20,8 @@ pub mod layers;
 
 mod encoder;
 mod error;
+#[cfg(feature = "optim")]
+mod groups;
 mod head;
 mod hierarchical;
 mod mae;
@@ -33,6 +35,8 @@ mod vit_config;
 
 pub use encoder::{Encoded, Encoder, EncoderConfig, EncoderInput, EncoderLayout, Taps};
 pub use error::Error;
+#[cfg(feature = "optim")]
+pub use groups::{GroupedParam, Layered, ParamGroups};
 pub use head::{AttentionPool, AttentionPoolConfig, Head, HeadConfig, Pooling};
 pub use hierarchical::{
     ConvMlp, Pvt, PvtBlock, PvtConfig, PvtPreset, PvtStage, SpatialReduction, Swin, SwinBlock,
