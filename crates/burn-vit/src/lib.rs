@@ -14,6 +14,7 @@
 //! assert_eq!(logits.dims(), [2, 10]);
 //! ```
 #![warn(clippy::print_stdout)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod import;
 pub mod layers;
@@ -47,3 +48,8 @@ pub use prefix::{Prefix, PrefixConfig};
 pub use reduce_at::{ReduceAt, Stage};
 pub use vit::{Vit, VitLayout};
 pub use vit_config::VitConfig;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
