@@ -18,3 +18,8 @@ pub use subject::{
     Difference, Outcome, Subject, largest_difference, largest_difference_over, largest_magnitude,
 };
 pub use subjects::subjects;
+
+/// Compiles the example of the repository's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

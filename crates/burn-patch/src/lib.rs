@@ -17,6 +17,7 @@
 //! Modules name no backend: a [`Device`](burn::tensor::Device) says where they run, and cargo
 //! features (`flex`, `ndarray`, `wgpu`, `tch`, `cuda`) say which backends are compiled in.
 #![warn(clippy::print_stdout)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod catalogue;
 pub mod embed;
@@ -42,5 +43,5 @@ pub use tokens::Tokens;
 
 /// Compiles the README's example.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

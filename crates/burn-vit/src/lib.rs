@@ -14,12 +14,15 @@
 //! assert_eq!(logits.dims(), [2, 10]);
 //! ```
 #![warn(clippy::print_stdout)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod import;
 pub mod layers;
 
 mod encoder;
 mod error;
+#[cfg(feature = "optim")]
+mod groups;
 mod head;
 mod hierarchical;
 mod mae;
@@ -33,6 +36,8 @@ mod vit_config;
 
 pub use encoder::{Encoded, Encoder, EncoderConfig, EncoderInput, EncoderLayout, Taps};
 pub use error::Error;
+#[cfg(feature = "optim")]
+pub use groups::{GroupedParam, Layered, ParamGroups};
 pub use head::{AttentionPool, AttentionPoolConfig, Head, HeadConfig, Pooling};
 pub use hierarchical::{
     ConvMlp, Pvt, PvtBlock, PvtConfig, PvtPreset, PvtStage, SpatialReduction, Swin, SwinBlock,
@@ -43,3 +48,8 @@ pub use prefix::{Prefix, PrefixConfig};
 pub use reduce_at::{ReduceAt, Stage};
 pub use vit::{Vit, VitLayout};
 pub use vit_config::VitConfig;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use burn::lr_scheduler::LrSchedulerConfig;
+use burn::lr_scheduler::linear::LinearLrSchedulerConfig;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrSchedulerConfig;
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::GradientsParams;
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use burn_patch::ops::FusedAdamWConfig;
+use burn_vit::ParamGroups;
 use support::data::{DatasetName, OnBadPicture, Pictures, Source, Split};
 use support::train::{Batch, PictureBatcher};
 use support::{Draws, Error, stop};
@@ -54,17 +58,44 @@ impl Fashion {
         model: M,
         logits: impl Fn(&M, Tensor<4>) -> Tensor<2>,
     ) -> Result<M, Error> {
+        let optimizer = FusedAdamWConfig::new().init();
+        self.train_by(model, optimizer, ModuleLrSchedulerConfig::new, logits)
+    }
+
+    /// As [`train`](Self::train), with a decay and a rate for each group of parameters.
+    ///
+    /// # Errors
+    ///
+    /// As [`train`](Self::train).
+    pub fn train_in_groups<M: Module>(
+        &self,
+        model: M,
+        groups: &ParamGroups,
+        logits: impl Fn(&M, Tensor<4>) -> Tensor<2>,
+    ) -> Result<M, Error> {
+        let adamw = FusedAdamWConfig::new();
+        let optimizer = groups.optimizer(|decay| adamw.clone().with_weight_decay(decay).build());
+        self.train_by(model, optimizer, |base| groups.rates(base), logits)
+    }
+
+    fn train_by<M: Module>(
+        &self,
+        model: M,
+        mut optimizer: ModuleOptimizer,
+        rates: impl Fn(LrSchedulerConfig) -> ModuleLrSchedulerConfig,
+        logits: impl Fn(&M, Tensor<4>) -> Tensor<2>,
+    ) -> Result<M, Error> {
         let device = self.device.clone().autodiff();
         let loss = CrossEntropyLossConfig::new().init(&device);
-        let mut optimizer = FusedAdamWConfig::new().init();
+        let falling = LinearLrSchedulerConfig::new(RATE, 0.0, self.steps.max(1));
+        let mut rates = rates(falling.into()).init().map_err(Error::Training)?;
         let mut model = model.train();
         for step in 0..self.steps {
             stop::check().map_err(|error| error.ended("nothing is kept"))?;
             let batch = batch(&self.split.train, step * BATCH, BATCH, &device);
             let loss = loss.forward(logits(&model, batch.images), batch.labels);
             let grads = GradientsParams::from_grads(loss.backward(), &model);
-            let rate = RATE * (1.0 - step as f64 / self.steps as f64);
-            model = optimizer.step(rate, model, grads);
+            model = optimizer.step(rates.step(), model, grads);
         }
         Ok(model.valid())
     }

@@ -65,3 +65,20 @@ fn an_imported_encoder_is_fine_tuned() {
     let text = output(env!("CARGO_BIN_EXE_fine_tune"), &args);
     assert_eq!(text.matches("accuracy 0.").count(), 2, "{text}");
 }
+
+#[test]
+fn an_imported_encoder_is_adapted_and_merged() {
+    let weights = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/golden/checkpoints/hf_vit"
+    );
+    let args = [&["--weights", weights], FEW].concat();
+    let text = output(env!("CARGO_BIN_EXE_lora"), &args);
+    let accuracies: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split_once(": accuracy "))
+        .map(|(_, accuracy)| accuracy)
+        .collect();
+    assert_eq!(accuracies.len(), 2, "{text}");
+    assert_eq!(accuracies[0], accuracies[1], "{text}");
+}

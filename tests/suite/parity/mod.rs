@@ -5,6 +5,7 @@ mod bias;
 mod checkpoints;
 mod dinov2;
 mod foundation;
+mod groups;
 mod hierarchical;
 mod hierarchy;
 mod merge;

@@ -28,12 +28,16 @@ pub struct FusedAdamWConfig {
 }
 
 impl FusedAdamWConfig {
-    /// An optimizer for a whole module.
-    pub fn init(&self) -> ModuleOptimizer {
+    /// The optimizer alone, as groups of parameters take it (`ModuleOptimizer::with_group`).
+    pub fn build(&self) -> FusedAdamW {
         FusedAdamW {
             config: self.clone(),
         }
-        .into()
+    }
+
+    /// An optimizer for a whole module.
+    pub fn init(&self) -> ModuleOptimizer {
+        self.build().into()
     }
 }
 
