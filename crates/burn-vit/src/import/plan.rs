@@ -170,7 +170,7 @@ impl Plan {
             let last = name.rsplit('.').next().unwrap_or_default();
             let list = if DERIVED.contains(&last) {
                 &mut self.derived
-            } else if elsewhere.iter().any(|start| name.starts_with(start)) {
+            } else if elsewhere.iter().any(|tower| lies_in(name, tower)) {
                 &mut self.elsewhere
             } else {
                 &mut self.unused
@@ -178,6 +178,11 @@ impl Plan {
             list.push(name.clone());
         }
     }
+}
+
+/// Whether a name is that of a tower, or starts with it where it ends as a folder of names does.
+fn lies_in(name: &str, tower: &str) -> bool {
+    name == tower || (tower.ends_with(['.', '/']) && name.starts_with(tower))
 }
 
 fn op(

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::import::architecture::{Act, Biases, Decoder, Rotary};
 use crate::import::dialect::{Dialect, FlaxOrder, How, Row, Which};
-use crate::import::facts::Facts;
+use crate::import::facts::{Facts, MAX_DEPTH};
 use crate::import::file::Entry;
 use crate::import::part::Kind;
 
@@ -74,7 +74,8 @@ impl<'a> Weights<'a> {
     }
 
     fn blocks(&self, root: &str) -> usize {
-        (0..)
+        // One beyond what is refused as too deep: a file may name a million.
+        (0..=MAX_DEPTH)
             .take_while(|index| self.norm(&format!("{root}.{index}.norm1")))
             .count()
     }

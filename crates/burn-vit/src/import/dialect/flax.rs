@@ -13,7 +13,7 @@ pub(crate) const TABLE: Table = Table {
         "Transformer/encoderblock_0/LayerNorm_0/scale",
     ],
     rows: &[ENDS, AUGREG, BIG_VISION],
-    elsewhere: &["opt/state/", "params/txt/"],
+    elsewhere: &["opt/state/", "params/txt/", "params/t", "params/b"],
 };
 
 const ENDS: &[Row] = &[
