@@ -41,7 +41,7 @@ pub(crate) fn device(backend: &str) -> Result<Device, Failure> {
 /// Which weights, and what they cannot say themselves.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Source {
-    /// A .safetensors file, an index of several, a folder with either, or what torch.save wrote
+    /// A .safetensors file, an index of several, a folder with either, or what torch.save or JAX (.npz) wrote
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: PathBuf,
 

@@ -10,13 +10,14 @@ use crate::arguments::{dialect, size};
 use crate::command::describe_levels;
 use crate::failure::Failure;
 use crate::model::cost::cost;
-use crate::model::hierarchical;
+use crate::model::hierarchical::hierarchical;
+use crate::model::hierarchical::settings::Settings;
 use crate::model::levels::{Backbone, Levels};
 use crate::numbers::{grouped, mebibytes};
 use crate::output::say;
 
 /// Says what a model is made of. No weights are loaded.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Clone)]
 #[command(
     group = ArgGroup::new("model").required(true).args(["preset", "weights", "config"]),
     after_help = "Examples:
@@ -29,7 +30,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
 
-    /// A checkpoint; what it does not say comes from the config.json beside it
+    /// A checkpoint, as for embed; what it does not say comes from the config.json beside it
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
 
@@ -97,6 +98,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 fn hierarchical(args: &Args) -> Result<Option<(String, Backbone)>, Failure> {
     if let Some(name) = &args.preset {
         return Ok(Backbone::by_name(name).map(|backbone| (name.clone(), backbone)));
+    }
+    if let Some(config) = &args.config {
+        let backbone = Settings::read(config)?.backbone;
+        return Ok(backbone.map(|backbone| (config.display().to_string(), backbone)));
     }
     let Some(weights) = args.weights.as_deref().filter(|_| args.dialect.is_none()) else {
         return Ok(None);

@@ -4,5 +4,6 @@ mod converting;
 mod describing;
 mod embedding;
 mod program;
+mod reducing;
 mod refusals;
 mod seeing;
