@@ -5,6 +5,7 @@ mod array;
 mod cli;
 mod command;
 mod failure;
+mod hub;
 mod input;
 mod model;
 mod numbers;

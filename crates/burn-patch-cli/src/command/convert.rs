@@ -7,6 +7,7 @@ use burn_vit::import::{Dialect, Imported, ImportedModel, export};
 
 use crate::arguments::{Said, device, dialect, size};
 use crate::failure::Failure;
+use crate::hub;
 use crate::model::hierarchical::converted::Converted;
 use crate::model::hierarchical::hierarchical::{self, Hierarchical};
 use crate::output::{check_place, say, write_whole};
@@ -26,7 +27,8 @@ const CONFIG: &str = "config.json";
   burn-patch convert --weights model.safetensors --patch-size 8 --channels 4 --output new/model.safetensors
   burn-patch convert --weights vit.pth --heads 12 --dialect transformers-vit --output hf/model.safetensors")]
 pub(crate) struct Args {
-    /// A .safetensors file, an index of several, a folder with either, or what torch.save or JAX (.npz) wrote
+    /// A .safetensors file, an index of several, a folder with either, what torch.save or JAX (.npz) wrote, or
+    /// hf://org/model[@revision] on the Hugging Face Hub (cargo feature hub)
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
 
@@ -61,6 +63,10 @@ pub(crate) struct Args {
 /// Loads, changes and writes the weights.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     check_place(&args.output)?;
+    let args = &Args {
+        weights: hub::local(&args.weights)?,
+        ..args.clone()
+    };
     let found = match args.from {
         Some(_) => None,
         None => hierarchical::find(&args.weights, args.said.config.as_deref())?,

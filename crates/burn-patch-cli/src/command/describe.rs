@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::arguments::{dialect, size};
 use crate::command::describe_levels;
 use crate::failure::Failure;
+use crate::hub;
 use crate::model::cost::cost;
 use crate::model::hierarchical::hierarchical;
 use crate::model::hierarchical::settings::Settings;
@@ -64,6 +65,10 @@ struct Model {
 
 /// Says what the model is made of.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let args = &Args {
+        weights: args.weights.as_deref().map(hub::local).transpose()?,
+        ..args.clone()
+    };
     if let Some((name, mut backbone)) = hierarchical(args)? {
         if let Some(image) = args.image_size {
             backbone.set_image(image);

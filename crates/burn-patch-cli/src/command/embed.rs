@@ -80,6 +80,10 @@ struct Ready {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     check_place(&args.output)?;
     let device = device(&args.backend)?;
+    let args = &Args {
+        source: args.source.local()?,
+        ..args.clone()
+    };
     let outputs = match args.input.as_slice() {
         [file] if is_tensors(file) => match tensors::read(file)? {
             Tensors::Images(images) => of_images(args, &images, &device)?,

@@ -107,6 +107,10 @@ struct Seen {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     check_place(&args.output)?;
     let device = device(&args.backend)?;
+    let args = &Args {
+        source: args.source.local()?,
+        ..args.clone()
+    };
     let ready = load(args, &device)?;
     let progress = Progress::new("pictures seen", args.input.len());
     let mut seen = Vec::new();

@@ -3,6 +3,7 @@
 mod converting;
 mod describing;
 mod embedding;
+mod hub;
 mod program;
 mod reducing;
 mod refusals;
