@@ -11,6 +11,7 @@ mod model;
 mod numbers;
 mod output;
 mod program;
+mod record;
 
 use std::process::ExitCode;
 

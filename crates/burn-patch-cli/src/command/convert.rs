@@ -4,13 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn_vit::import::{Dialect, Imported, ImportedModel, export};
+use serde_json::json;
 
 use crate::arguments::{Said, device, dialect, size};
 use crate::failure::Failure;
 use crate::hub;
 use crate::model::hierarchical::converted::Converted;
 use crate::model::hierarchical::hierarchical::{self, Hierarchical};
+use crate::model::levels::Backbone;
+use crate::model::run::Model;
 use crate::output::{check_place, say, write_whole};
+use crate::record::{is_record, write_record};
 
 const WEIGHTS: &str = "model.safetensors";
 const CONFIG: &str = "config.json";
@@ -25,6 +29,7 @@ const CONFIG: &str = "config.json";
 #[command(after_help = "Examples:
   burn-patch convert --weights model.safetensors --image-size 384 --output large/model.safetensors
   burn-patch convert --weights model.safetensors --patch-size 8 --channels 4 --output new/model.safetensors
+  burn-patch convert --weights model.safetensors --output model.bpk
   burn-patch convert --weights vit.pth --heads 12 --dialect transformers-vit --output hf/model.safetensors")]
 pub(crate) struct Args {
     /// A .safetensors file, an index of several, a folder with either, what torch.save or JAX (.npz) wrote, or
@@ -39,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", value_parser = dialect)]
     from: Option<Dialect>,
 
-    /// The safetensors file to write
+    /// The safetensors file to write, or a Burn record, .bpk, with the model's settings beside it as .json
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
 
@@ -63,6 +68,11 @@ pub(crate) struct Args {
 /// Loads, changes and writes the weights.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     check_place(&args.output)?;
+    if is_record(&args.output) && args.dialect.is_some() {
+        return Err(Failure::usage(
+            "--dialect: a Burn record has no library's names",
+        ));
+    }
     let args = &Args {
         weights: hub::local(&args.weights)?,
         ..args.clone()
@@ -89,18 +99,37 @@ fn backbone(args: &Args, found: &Hierarchical) -> Result<(), Failure> {
     let channels = args.channels.map(|channels| channels as usize);
     let converted = Converted::of(found, args.image_size, channels, &device("flex")?);
     let converted = converted.map_err(|failure| failure.about(&args.weights))?;
-    let written = Folder::beside(&args.output)?;
-    converted.weights.write(&written.0.join(WEIGHTS))?;
-    let config = format!("{:#}", converted.config);
-    write_whole(&written.0.join(CONFIG), config.as_bytes())?;
-    written.move_to(&args.output)?;
-    let [height, width] = converted.backbone.image();
+    let ([height, width], channels) = (converted.backbone.image(), converted.backbone.channels());
+    let kind = match is_record(&args.output) {
+        true => backbone_record(converted, &args.output).map(|()| "record"),
+        false => {
+            let written = Folder::beside(&args.output)?;
+            converted.weights.write(&written.0.join(WEIGHTS))?;
+            let config = format!("{:#}", converted.config);
+            write_whole(&written.0.join(CONFIG), config.as_bytes())?;
+            written.move_to(&args.output).map(|()| "timm")
+        }
+    }?;
     say(format_args!(
-        "{}: timm, images of {height}×{width}, {} channels",
-        args.output.display(),
-        converted.backbone.channels()
+        "{}: {kind}, images of {height}×{width}, {channels} channels",
+        args.output.display()
     ));
     Ok(())
+}
+
+fn backbone_record(converted: Converted, output: &Path) -> Result<(), Failure> {
+    let Converted {
+        backbone, model, ..
+    } = converted;
+    match (model, backbone) {
+        (Model::Swin(swin), Backbone::Swin(config)) => {
+            write_record(swin, &json!({ "swin": config }), output)
+        }
+        (Model::Pvt(pvt), Backbone::Pvt { config, .. }) => {
+            write_record(pvt, &json!({ "pvt": config }), output)
+        }
+        _ => unreachable!("a model is that of its settings"),
+    }
 }
 
 /// A plain vision transformer or a masked autoencoder.
@@ -116,18 +145,30 @@ fn plain(args: &Args) -> Result<(), Failure> {
         Dialect::Flax => Dialect::Timm,
         dialect => dialect,
     });
-    let written = Folder::beside(&args.output)?;
-    let exported = match &model {
-        ImportedModel::Vit(vit) => export(vit, &architecture, dialect, &written.0),
-        ImportedModel::Mae(mae) => export(mae, &architecture, dialect, &written.0),
+    let name = match is_record(&args.output) {
+        true => "record",
+        false => dialect.name(),
     };
-    exported.map_err(|error| Failure::import(&args.weights, &error))?;
-    written.move_to(&args.output)?;
+    if is_record(&args.output) {
+        let settings = json!({ "architecture": architecture });
+        match model {
+            ImportedModel::Vit(vit) => write_record(vit, &settings, &args.output)?,
+            ImportedModel::Mae(mae) => write_record(mae, &settings, &args.output)?,
+        }
+    } else {
+        let written = Folder::beside(&args.output)?;
+        let exported = match &model {
+            ImportedModel::Vit(vit) => export(vit, &architecture, dialect, &written.0),
+            ImportedModel::Mae(mae) => export(mae, &architecture, dialect, &written.0),
+        };
+        exported.map_err(|error| Failure::import(&args.weights, &error))?;
+        written.move_to(&args.output)?;
+    }
     let [height, width] = architecture.image;
     say(format_args!(
         "{}: {}, images of {height}×{width}, patches of {}×{}, {} channels",
         args.output.display(),
-        dialect.name(),
+        name,
         architecture.patch[0],
         architecture.patch[1],
         architecture.channels

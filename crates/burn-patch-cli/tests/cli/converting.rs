@@ -3,6 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use burn::module::Module;
+use burn::store::ModuleRecord;
+use burn::tensor::{Bytes, Device, Tensor, TensorData};
+use burn_vit::SwinConfig;
+use burn_vit::import::Architecture;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::program::{
@@ -180,6 +185,45 @@ fn hierarchical_backbones_take_other_channels_and_images() {
         text(&out),
     ];
     assert_refused(&[&args[..], &small].concat(), &["timm_swin"]);
+}
+
+/// The settings beside the record build the model that it fills.
+#[test]
+fn a_record_is_loaded_by_the_settings_beside_it() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let source = checkpoints().join("timm_vit");
+    convert(&source.join("model.safetensors"), &at("vit.bpk"), &[]);
+    let settings = fs::read(at("vit.json")).unwrap();
+    let settings: serde_json::Value = serde_json::from_slice(&settings).unwrap();
+    let arch: Architecture = serde_json::from_value(settings["architecture"].clone()).unwrap();
+    let device = Device::flex();
+    let vit = arch
+        .vit_config()
+        .init(arch.embed_config().init(&device), &device);
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(fs::read(at("vit.bpk")).unwrap()));
+    let vit = vit.try_load_record(record.unwrap()).unwrap();
+    let io = values(&source.join("io.safetensors"));
+    let (shape, images) = io["images"].clone();
+    let images = Tensor::<4>::from_data(TensorData::new(images, shape), &device);
+    let logits = vit.forward(images);
+    let shape = logits.dims().to_vec();
+    let got = (shape, logits.into_data().try_to_vec_as().unwrap());
+    assert_close("logits", &got, &io["logits"]);
+
+    let swin = checkpoints().join("timm_swin/model.safetensors");
+    convert(&swin, &at("swin.bpk"), &[]);
+    let settings = fs::read(at("swin.json")).unwrap();
+    let settings: serde_json::Value = serde_json::from_slice(&settings).unwrap();
+    let config: SwinConfig = serde_json::from_value(settings["swin"].clone()).unwrap();
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(fs::read(at("swin.bpk")).unwrap()));
+    config
+        .init(&device)
+        .try_load_record(record.unwrap())
+        .unwrap();
+    let named = ["--dialect", "timm"];
+    let args = ["convert", "--weights", text(&swin), "--output", "x.bpk"];
+    assert_eq!(run(&[&args[..], &named].concat()).status.code(), Some(2));
 }
 
 #[test]

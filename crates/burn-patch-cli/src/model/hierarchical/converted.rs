@@ -13,6 +13,7 @@ use crate::input::json;
 use crate::model::hierarchical::hierarchical::{Hierarchical, built};
 use crate::model::hierarchical::kind::Kind;
 use crate::model::levels::Backbone;
+use crate::model::run::Model;
 
 /// The weights that depend on the channels.
 const KERNEL: &str = "patch_embed.proj.weight";
@@ -21,6 +22,7 @@ const KERNEL: &str = "patch_embed.proj.weight";
 pub(crate) struct Converted {
     pub(crate) backbone: Backbone,
     pub(crate) weights: Arrays,
+    pub(crate) model: Model,
     /// timm's `config.json`.
     pub(crate) config: Value,
 }
@@ -46,11 +48,12 @@ impl Converted {
             backbone.set_channels(channels);
         }
         // Tables are those of windows: what no longer fits is an error here.
-        built(&backbone, &weights, device).map_err(Failure::failed)?;
+        let model = built(&backbone, &weights, device).map_err(Failure::failed)?;
         let config = written_config(found.kind(), &backbone, found.config())?;
         Ok(Self {
             backbone,
             weights,
+            model,
             config,
         })
     }
