@@ -9,6 +9,7 @@ use burn_vit::import::{Decoder, Dialect, Facts, Importer};
 use clap::Args;
 
 use crate::failure::Failure;
+use crate::hub;
 
 /// `[height, width]` from `HxW`, or from one number for both.
 pub(crate) fn size(text: &str) -> Result<[usize; 2], String> {
@@ -41,7 +42,8 @@ pub(crate) fn device(backend: &str) -> Result<Device, Failure> {
 /// Which weights, and what they cannot say themselves.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct Source {
-    /// A .safetensors file, an index of several, a folder with either, or what torch.save wrote
+    /// A .safetensors file, an index of several, a folder with either, what torch.save or JAX (.npz) wrote, or
+    /// hf://org/model[@revision] on the Hugging Face Hub (cargo feature hub)
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: PathBuf,
 
@@ -78,6 +80,14 @@ pub(crate) struct Said {
 }
 
 impl Source {
+    /// The same, with weights that lie on this machine.
+    pub(crate) fn local(&self) -> Result<Self, Failure> {
+        Ok(Self {
+            weights: hub::local(&self.weights)?,
+            ..self.clone()
+        })
+    }
+
     /// The importer of these weights.
     pub(crate) fn importer(&self) -> Importer {
         self.said.importer(&self.weights, self.dialect)

@@ -1,6 +1,6 @@
 //! Values on the host, and the safetensors files that they come from and go to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData, bf16, f16};
@@ -109,6 +109,12 @@ impl Arrays {
 
     /// Writes them as a safetensors file.
     pub(crate) fn write(&self, path: &Path) -> Result<(), Failure> {
+        let bytes = self.to_bytes().map_err(|why| Failure::file(path, why))?;
+        write_whole(path, &bytes)
+    }
+
+    /// A safetensors file with them that transformers and timm open.
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, String> {
         let bytes: Vec<(&str, &[usize], Vec<u8>)> = self
             .0
             .iter()
@@ -122,9 +128,9 @@ impl Arrays {
             view.map(|view| (*name, view))
         });
         let views = views.collect::<Result<Vec<_>, _>>();
-        let file = views.and_then(|views| safetensors::serialize(views, None));
-        let file = file.map_err(|error| Failure::file(path, error))?;
-        write_whole(path, &file)
+        let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        let file = views.and_then(|views| safetensors::serialize(views, Some(format)));
+        file.map_err(|error| error.to_string())
     }
 
     /// Names and shapes, in one line.

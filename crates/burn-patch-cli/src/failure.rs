@@ -28,6 +28,16 @@ impl Failure {
         Self::Failed(format!("{}: {reason}", path.display()))
     }
 
+    /// The same, with the file that it is about in front.
+    pub(crate) fn about(self, path: &Path) -> Self {
+        match self {
+            Self::Failed(reason) if !reason.contains(&*path.to_string_lossy()) => {
+                Self::file(path, reason)
+            }
+            other => other,
+        }
+    }
+
     /// Of weights that cannot be imported; the error names a file where it is about one.
     pub(crate) fn import(weights: &Path, error: &ImportError) -> Self {
         match error {

@@ -5,11 +5,13 @@ mod array;
 mod cli;
 mod command;
 mod failure;
+mod hub;
 mod input;
 mod model;
 mod numbers;
 mod output;
 mod program;
+mod record;
 
 use std::process::ExitCode;
 

@@ -33,6 +33,7 @@ mod left_out;
 mod open;
 mod picture_set;
 mod preprocess;
+mod regions;
 mod sets;
 mod shards;
 
@@ -42,4 +43,5 @@ pub use left_out::LeftOut;
 pub use open::open;
 pub use picture_set::PictureSet;
 pub use preprocess::{Interpolation, Preprocess, Resize};
+pub use regions::draw_regions;
 pub use sets::{OnBad, Sets};

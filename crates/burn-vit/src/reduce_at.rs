@@ -61,8 +61,26 @@ impl ReduceAt {
         stages.into_iter().map(at).collect()
     }
 
+    /// The modules of `list` and their places, for `depth` blocks. Behind the attention of a block there is room for one.
+    pub(crate) fn try_init_all(
+        list: &[Self],
+        depth: usize,
+        device: &Device,
+    ) -> Result<(Vec<AnyReduce>, Vec<Stage>), Error> {
+        let stages: Vec<Stage> = list.iter().map(|at| at.stage).collect();
+        for (index, stage) in stages.iter().enumerate() {
+            if matches!(stage, Stage::AfterAttention(_)) && stages[..index].contains(stage) {
+                return Err(Error::ReduceTwice {
+                    block: stage.block(),
+                });
+            }
+        }
+        let reducers = list.iter().map(|at| at.try_init(depth, device));
+        Ok((reducers.collect::<Result<_, _>>()?, stages))
+    }
+
     /// The module, for `depth` blocks.
-    pub(crate) fn try_init(&self, depth: usize, device: &Device) -> Result<AnyReduce, Error> {
+    fn try_init(&self, depth: usize, device: &Device) -> Result<AnyReduce, Error> {
         let block = self.stage.block();
         if block >= depth {
             return Err(Error::ReduceBlock { depth, got: block });

@@ -28,6 +28,8 @@ macro_rules! whole_models {
 whole_models! {
     facebook_dinov2 (with_heads 3);
     facebook_mae (with_facts facebook_mae_facts());
+    flax_augreg;
+    flax_siglip;
     hf_clip_vision;
     hf_deit;
     hf_deit_distilled;
@@ -84,10 +86,15 @@ fn assert_model<const D: usize>(name: &str, got: Tensor<D>, io: &mut Io) {
     }
 }
 
-/// The names of files on the Hub, those of transformers 5 in memory, and what `torch.save` wrote.
+/// The names of files on the Hub, those of transformers 5 in memory, and what `torch.save` and `numpy.savez` wrote.
 fn weights(folder: &str) -> Vec<std::path::PathBuf> {
     let folder = golden_folder().join("checkpoints").join(folder);
-    let names = ["model.safetensors", "model.v5.safetensors", "model.pth"];
+    let names = [
+        "model.safetensors",
+        "model.v5.safetensors",
+        "model.pth",
+        "model.npz",
+    ];
     let files = names.map(|name| folder.join(name));
     files.into_iter().filter(|file| file.is_file()).collect()
 }
@@ -111,10 +118,10 @@ fn check(folder: &str, with: impl Fn(Importer) -> Importer) {
                         model: ImportedModel::Vit(vit),
                         ..
                     } => {
-                        let embed = vit.patch_embed.forward(images.clone());
-                        assert_model("embed", embed.into_embeddings(), &mut io);
-                        let tokens = vit.forward_features(images, Noise::None);
                         let name = |output: &str| format!("{output}{other}");
+                        let embed = vit.patch_embed.forward(images.clone());
+                        assert_model(&name("embed"), embed.into_embeddings(), &mut io);
+                        let tokens = vit.forward_features(images, Noise::None);
                         assert_model(&name("tokens"), tokens.embeddings(), &mut io);
                         assert_model(&name("pooled"), vit.head.pool(&tokens), &mut io);
                         assert_model(&name("logits"), vit.head.forward(&tokens), &mut io);
@@ -139,6 +146,39 @@ fn check(folder: &str, with: impl Fn(Importer) -> Importer) {
             }
             assert!(io.is_empty(), "left over: {:?}", io.keys());
         }
+    }
+}
+
+/// FlexiViT at the patch size of its weights and at another one.
+#[test]
+fn flax_flexivit() {
+    for backend in backends() {
+        let mut io = io("flax_flexivit");
+        for (patch, other) in [(16, ""), (8, "_other")] {
+            let name = |output: &str| format!("{output}{other}");
+            let images = io.remove(&name("images")).expect("images");
+            let images = Tensor::<4>::from_data(images, &backend.device);
+            let [_, _, height, width] = images.dims();
+            let importer = Importer::new(&weights("flax_flexivit")[0])
+                .with_patch_size([patch; 2])
+                .with_image([height, width]);
+            let imported = importer.load(&backend.device).unwrap();
+            assert_eq!(imported.architecture.patch, [patch; 2]);
+            assert_eq!(
+                imported.report.resized.len(),
+                if patch == 8 { 2 } else { 0 }
+            );
+            let ImportedModel::Vit(vit) = imported.model else {
+                panic!("expected a ViT");
+            };
+            let embed = vit.patch_embed.forward(images.clone());
+            assert_model(&name("embed"), embed.into_embeddings(), &mut io);
+            let tokens = vit.forward_features(images, Noise::None);
+            assert_model(&name("tokens"), tokens.embeddings(), &mut io);
+            assert_model(&name("pooled"), vit.head.pool(&tokens), &mut io);
+            assert_model(&name("logits"), vit.head.forward(&tokens), &mut io);
+        }
+        assert!(io.is_empty(), "left over: {:?}", io.keys());
     }
 }
 
@@ -209,10 +249,12 @@ fn what_is_open_is_an_error_that_names_it() {
 #[test]
 fn spoiled_files_are_errors() {
     let folder = golden_folder().join("checkpoints");
-    for (index, name) in ["facebook_mae/model.pth", "timm_vit/model.safetensors"]
-        .into_iter()
-        .enumerate()
-    {
+    let names = [
+        "facebook_mae/model.pth",
+        "timm_vit/model.safetensors",
+        "flax_augreg/model.npz",
+    ];
+    for (index, name) in names.into_iter().enumerate() {
         let whole = std::fs::read(folder.join(name)).unwrap();
         let path = std::env::temp_dir().join(format!("spoiled-{}-{index}", std::process::id()));
         let (mut refused, mut state) = (0, 1u64);

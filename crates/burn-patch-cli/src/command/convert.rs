@@ -3,27 +3,37 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn_patch::embed::{LinearPatchEmbed, PatchEmbed};
-use burn_patch::resample::ChannelMap;
-use burn_vit::import::{Architecture, Dialect, Imported, ImportedModel, export};
+use burn_vit::import::{Dialect, Imported, ImportedModel, export};
+use serde_json::json;
 
 use crate::arguments::{Said, device, dialect, size};
 use crate::failure::Failure;
-use crate::model::hierarchical;
+use crate::hub;
+use crate::model::hierarchical::converted::Converted;
+use crate::model::hierarchical::hierarchical::{self, Hierarchical};
+use crate::model::levels::Backbone;
+use crate::model::run::Model;
 use crate::output::{check_place, say, write_whole};
+use crate::record::{is_record, write_record};
+
+const WEIGHTS: &str = "model.safetensors";
+const CONFIG: &str = "config.json";
 
 /// Writes weights for another resolution, patch size, number of channels or library: a safetensors file that transformers
 /// and timm open, with a config.json beside it where the library has one.
 ///
 /// Position tables are resized as the library of the weights does, patches by FlexiViT's pseudo-inverse, channels as timm
-/// does. With another patch size and no image size, the grid stays.
-#[derive(clap::Args, Debug)]
+/// does. With another patch size and no image size, the grid stays. Swin and PVT v2 keep their patches and timm's names;
+/// weights from .npz are written in timm's names unless another library's are asked for.
+#[derive(clap::Args, Debug, Clone)]
 #[command(after_help = "Examples:
   burn-patch convert --weights model.safetensors --image-size 384 --output large/model.safetensors
   burn-patch convert --weights model.safetensors --patch-size 8 --channels 4 --output new/model.safetensors
+  burn-patch convert --weights model.safetensors --output model.bpk
   burn-patch convert --weights vit.pth --heads 12 --dialect transformers-vit --output hf/model.safetensors")]
 pub(crate) struct Args {
-    /// A .safetensors file, an index of several, a folder with either, or what torch.save wrote
+    /// A .safetensors file, an index of several, a folder with either, what torch.save or JAX (.npz) wrote, or
+    /// hf://org/model[@revision] on the Hugging Face Hub (cargo feature hub)
     #[arg(long, value_name = "FILE")]
     weights: PathBuf,
 
@@ -34,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", value_parser = dialect)]
     from: Option<Dialect>,
 
-    /// The safetensors file to write
+    /// The safetensors file to write, or a Burn record, .bpk, with the model's settings beside it as .json
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
 
@@ -58,37 +68,107 @@ pub(crate) struct Args {
 /// Loads, changes and writes the weights.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     check_place(&args.output)?;
-    hierarchical::refuse(&args.weights, "convert")?;
+    if is_record(&args.output) && args.dialect.is_some() {
+        return Err(Failure::usage(
+            "--dialect: a Burn record has no library's names",
+        ));
+    }
+    let args = &Args {
+        weights: hub::local(&args.weights)?,
+        ..args.clone()
+    };
+    let found = match args.from {
+        Some(_) => None,
+        None => hierarchical::find(&args.weights, args.said.config.as_deref())?,
+    };
+    match found {
+        Some(found) => backbone(args, &found),
+        None => plain(args),
+    }
+}
+
+/// Swin or PVT v2, in timm's names.
+fn backbone(args: &Args, found: &Hierarchical) -> Result<(), Failure> {
+    let refuse = |reason| Err(Failure::file(&args.weights, reason));
+    if args.patch_size.is_some() {
+        return refuse("--patch-size takes plain vision transformers, not Swin or PVT v2");
+    }
+    if args.dialect.is_some_and(|dialect| dialect != Dialect::Timm) {
+        return refuse("--dialect: Swin and PVT v2 are written in timm's names alone");
+    }
+    let channels = args.channels.map(|channels| channels as usize);
+    let converted = Converted::of(found, args.image_size, channels, &device("flex")?);
+    let converted = converted.map_err(|failure| failure.about(&args.weights))?;
+    let ([height, width], channels) = (converted.backbone.image(), converted.backbone.channels());
+    let kind = match is_record(&args.output) {
+        true => backbone_record(converted, &args.output).map(|()| "record"),
+        false => {
+            let written = Folder::beside(&args.output)?;
+            converted.weights.write(&written.0.join(WEIGHTS))?;
+            let config = format!("{:#}", converted.config);
+            write_whole(&written.0.join(CONFIG), config.as_bytes())?;
+            written.move_to(&args.output).map(|()| "timm")
+        }
+    }?;
+    say(format_args!(
+        "{}: {kind}, images of {height}×{width}, {channels} channels",
+        args.output.display()
+    ));
+    Ok(())
+}
+
+fn backbone_record(converted: Converted, output: &Path) -> Result<(), Failure> {
+    let Converted {
+        backbone, model, ..
+    } = converted;
+    match (model, backbone) {
+        (Model::Swin(swin), Backbone::Swin(config)) => {
+            write_record(swin, &json!({ "swin": config }), output)
+        }
+        (Model::Pvt(pvt), Backbone::Pvt { config, .. }) => {
+            write_record(pvt, &json!({ "pvt": config }), output)
+        }
+        _ => unreachable!("a model is that of its settings"),
+    }
+}
+
+/// A plain vision transformer or a masked autoencoder.
+fn plain(args: &Args) -> Result<(), Failure> {
     let Imported {
         model,
-        mut architecture,
+        architecture,
         report,
         ..
     } = load(args)?;
-    let model = match model {
-        ImportedModel::Vit(mut vit) => {
-            vit.patch_embed = changed(args, vit.patch_embed, &mut architecture)?;
-            ImportedModel::Vit(vit)
-        }
-        ImportedModel::Mae(_) if args.patch_size.is_some() || args.channels.is_some() => {
-            let reason = "a masked autoencoder predicts patches of one size and number of channels";
-            return Err(Failure::file(&args.weights, reason));
-        }
-        mae => mae,
+    let dialect = args.dialect.unwrap_or(match report.dialect {
+        // JAX's files are not written.
+        Dialect::Flax => Dialect::Timm,
+        dialect => dialect,
+    });
+    let name = match is_record(&args.output) {
+        true => "record",
+        false => dialect.name(),
     };
-    let dialect = args.dialect.unwrap_or(report.dialect);
-    let written = Folder::beside(&args.output)?;
-    let exported = match &model {
-        ImportedModel::Vit(vit) => export(vit, &architecture, dialect, &written.0),
-        ImportedModel::Mae(mae) => export(mae, &architecture, dialect, &written.0),
-    };
-    exported.map_err(|error| Failure::import(&args.weights, &error))?;
-    written.move_to(&args.output)?;
+    if is_record(&args.output) {
+        let settings = json!({ "architecture": architecture });
+        match model {
+            ImportedModel::Vit(vit) => write_record(vit, &settings, &args.output)?,
+            ImportedModel::Mae(mae) => write_record(mae, &settings, &args.output)?,
+        }
+    } else {
+        let written = Folder::beside(&args.output)?;
+        let exported = match &model {
+            ImportedModel::Vit(vit) => export(vit, &architecture, dialect, &written.0),
+            ImportedModel::Mae(mae) => export(mae, &architecture, dialect, &written.0),
+        };
+        exported.map_err(|error| Failure::import(&args.weights, &error))?;
+        written.move_to(&args.output)?;
+    }
     let [height, width] = architecture.image;
     say(format_args!(
         "{}: {}, images of {height}×{width}, patches of {}×{}, {} channels",
         args.output.display(),
-        dialect.name(),
+        name,
         architecture.patch[0],
         architecture.patch[1],
         architecture.channels
@@ -99,57 +179,20 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The model with the grid that is wanted, its patches as they were.
+/// The model for the images, patches and channels that are wanted.
 fn load(args: &Args) -> Result<Imported, Failure> {
-    let refuse = |error| Failure::import(&args.weights, &error);
-    let importer = args.said.importer(&args.weights, args.from);
-    let arch = importer.inspect().map_err(refuse)?.architecture;
-    let patch = args.patch_size.unwrap_or(arch.patch);
-    let image = match args.image_size {
-        Some(image) => [0, 1].map(|axis| image[axis] / patch[axis] * arch.patch[axis]),
-        None => arch.image,
-    };
-    if image.contains(&0) {
-        return Err(Failure::usage(format_args!(
-            "--image-size: expected at least a patch of {}x{}",
-            patch[0], patch[1]
-        )));
+    let mut importer = args.said.importer(&args.weights, args.from);
+    if let Some(image) = args.image_size {
+        importer = importer.with_image(image);
     }
-    // A table that fits already is not touched, also where patches leave a rest of the image.
-    let same = [0, 1].map(|axis| image[axis] / arch.patch[axis]) == arch.grid();
-    let importer = if same {
-        importer
-    } else {
-        importer.with_image(image)
-    };
-    let mut imported = importer.load(&device("flex")?).map_err(refuse)?;
-    imported.architecture.image = match args.image_size {
-        Some(image) => image,
-        None if args.patch_size.is_some() => {
-            let grid = arch.grid();
-            [0, 1].map(|axis| grid[axis] * patch[axis])
-        }
-        None => arch.image,
-    };
-    Ok(imported)
-}
-
-/// The projection for other patches and channels.
-fn changed(
-    args: &Args,
-    mut embed: LinearPatchEmbed,
-    arch: &mut Architecture,
-) -> Result<LinearPatchEmbed, Failure> {
-    if let Some(patch) = args.patch_size.filter(|patch| *patch != arch.patch) {
-        embed = embed.with_patch_size(patch).map_err(Failure::failed)?;
-        arch.patch = patch;
+    if let Some(patch) = args.patch_size {
+        importer = importer.with_patch_size(patch);
     }
-    if let Some(channels) = args.channels.map(|channels| channels as usize) {
-        let map = ChannelMap::repeat(arch.channels, channels).map_err(Failure::failed)?;
-        embed = embed.with_channels(&map).map_err(Failure::failed)?;
-        arch.channels = channels;
+    if let Some(channels) = args.channels {
+        importer = importer.with_channels(channels as usize);
     }
-    Ok(embed)
+    let imported = importer.load(&device("flex")?);
+    imported.map_err(|error| Failure::import(&args.weights, &error))
 }
 
 /// A folder beside the output, which goes with the value.
@@ -169,9 +212,9 @@ impl Folder {
     /// that of other weights.
     fn move_to(&self, output: &Path) -> Result<(), Failure> {
         let failed = |error| Failure::file(output, format_args!("it cannot be written: {error}"));
-        let config = self.0.join("config.json");
+        let config = self.0.join(CONFIG);
         if config.is_file() {
-            let place = output.with_file_name("config.json");
+            let place = output.with_file_name(CONFIG);
             let text = fs::read(&config).map_err(failed)?;
             if fs::read(&place).is_ok_and(|there| there != text) {
                 let reason = "it is that of other weights; write into another folder";
@@ -179,7 +222,7 @@ impl Folder {
             }
             write_whole(&place, &text)?;
         }
-        fs::rename(self.0.join("model.safetensors"), output).map_err(failed)
+        fs::rename(self.0.join(WEIGHTS), output).map_err(failed)
     }
 }
 

@@ -9,14 +9,16 @@ use serde_json::{Value, json};
 use crate::arguments::{dialect, size};
 use crate::command::describe_levels;
 use crate::failure::Failure;
+use crate::hub;
 use crate::model::cost::cost;
-use crate::model::hierarchical;
+use crate::model::hierarchical::hierarchical;
+use crate::model::hierarchical::settings::Settings;
 use crate::model::levels::{Backbone, Levels};
 use crate::numbers::{grouped, mebibytes};
 use crate::output::say;
 
 /// Says what a model is made of. No weights are loaded.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Clone)]
 #[command(
     group = ArgGroup::new("model").required(true).args(["preset", "weights", "config"]),
     after_help = "Examples:
@@ -29,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
 
-    /// A checkpoint; what it does not say comes from the config.json beside it
+    /// A checkpoint, as for embed; what it does not say comes from the config.json beside it
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
 
@@ -63,6 +65,10 @@ struct Model {
 
 /// Says what the model is made of.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let args = &Args {
+        weights: args.weights.as_deref().map(hub::local).transpose()?,
+        ..args.clone()
+    };
     if let Some((name, mut backbone)) = hierarchical(args)? {
         if let Some(image) = args.image_size {
             backbone.set_image(image);
@@ -97,6 +103,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 fn hierarchical(args: &Args) -> Result<Option<(String, Backbone)>, Failure> {
     if let Some(name) = &args.preset {
         return Ok(Backbone::by_name(name).map(|backbone| (name.clone(), backbone)));
+    }
+    if let Some(config) = &args.config {
+        let backbone = Settings::read(config)?.backbone;
+        return Ok(backbone.map(|backbone| (config.display().to_string(), backbone)));
     }
     let Some(weights) = args.weights.as_deref().filter(|_| args.dialect.is_none()) else {
         return Ok(None);

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use burn_vit::import::Preparation;
+use burn_vit::import::{ImportedModel, Preparation};
 
 use crate::arguments::{Source, device, size};
 use crate::array::{Array, Arrays};
 use crate::failure::Failure;
 use crate::input::pictures::{open, preprocess, unprepared};
 use crate::input::tensors::{self, Images, Tensors};
-use crate::model::hierarchical;
+use crate::model::hierarchical::hierarchical;
 use crate::model::naflex;
+use crate::model::reduction::Reduction;
 use crate::model::run::Model;
 use crate::model::stage::Stage;
 use crate::output::{Progress, check_place, say};
@@ -22,11 +23,12 @@ use crate::output::{Progress, check_place, say};
 ///
 /// Pictures are resized, cropped and normalised as the configuration says. Tensors named images (and noise), or patches
 /// and shapes (and valid), are taken as they are.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Clone)]
 #[command(after_help = "Examples:
   burn-patch embed --weights model.safetensors --input cat.jpg dog.png --output out.safetensors
   burn-patch embed --weights model.safetensors --input io.safetensors --output out.safetensors --stage pooled
-  burn-patch embed --weights vit.pth --preset vit_base_patch16_224 --input cat.jpg --output out.safetensors")]
+  burn-patch embed --weights vit.pth --preset vit_base_patch16_224 --input cat.jpg --output out.safetensors
+  burn-patch embed --weights model.safetensors --reduce tome:8 --input cat.jpg --output out.safetensors")]
 pub(crate) struct Args {
     #[command(flatten)]
     source: Source,
@@ -47,6 +49,15 @@ pub(crate) struct Args {
     /// Size of the pictures that the model sees. Default: what the configuration says
     #[arg(long, value_name = "HxW", value_parser = size)]
     image_size: Option<[usize; 2]>,
+
+    /// Size of the patches; those of the weights are resized by FlexiViT's pseudo-inverse
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    patch_size: Option<[usize; 2]>,
+
+    /// What reduces the tokens: tome:R merges R of them in each block with the token most like them, evit:RATE keeps this
+    /// share of them behind a quarter, a half and three quarters of the blocks. Of a masked autoencoder, the encoder runs
+    #[arg(long, value_name = "NAME:NUMBER")]
+    reduce: Option<Reduction>,
 
     /// Images that run at once
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
@@ -69,9 +80,18 @@ struct Ready {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     check_place(&args.output)?;
     let device = device(&args.backend)?;
+    let args = &Args {
+        source: args.source.local()?,
+        ..args.clone()
+    };
     let outputs = match args.input.as_slice() {
         [file] if is_tensors(file) => match tensors::read(file)? {
             Tensors::Images(images) => of_images(args, &images, &device)?,
+            Tensors::Patches(_) if args.patch_size.is_some() || args.reduce.is_some() => {
+                return Err(Failure::usage(
+                    "--patch-size and --reduce: expected pictures or images, the input holds patches",
+                ));
+            }
             Tensors::Patches(patches) => naflex::run(&args.source, &patches, args.stage, &device)?,
         },
         files if files.iter().any(|file| is_tensors(file)) => {
@@ -95,12 +115,19 @@ fn is_tensors(file: &Path) -> bool {
 }
 
 /// The model for images of `size`, or else of the size that pictures are prepared to.
-fn ready(source: &Source, size: Option<[usize; 2]>, device: &Device) -> Result<Ready, Failure> {
+fn ready(args: &Args, size: Option<[usize; 2]>, device: &Device) -> Result<Ready, Failure> {
+    let source = &args.source;
     let found = match source.dialect {
         Some(_) => None,
         None => hierarchical::find(&source.weights, source.said.config.as_deref())?,
     };
     if let Some(found) = found {
+        if args.patch_size.is_some() || args.reduce.is_some() {
+            return Err(Failure::file(
+                &source.weights,
+                "--patch-size and --reduce take plain vision transformers, not Swin or PVT v2",
+            ));
+        }
         let preparation = found.preparation()?;
         let prepared = preparation.as_ref().map(|preparation| preparation.size);
         return Ok(Ready {
@@ -110,7 +137,10 @@ fn ready(source: &Source, size: Option<[usize; 2]>, device: &Device) -> Result<R
         });
     }
     let refuse = |error| Failure::import(&source.weights, &error);
-    let importer = source.importer();
+    let mut importer = source.importer();
+    if let Some(patch) = args.patch_size {
+        importer = importer.with_patch_size(patch);
+    }
     let size = match size {
         Some(size) => size,
         None => {
@@ -120,8 +150,12 @@ fn ready(source: &Source, size: Option<[usize; 2]>, device: &Device) -> Result<R
         }
     };
     let imported = importer.with_image(size).load(device).map_err(refuse)?;
+    let model = match args.reduce {
+        Some(reduction) => ImportedModel::Vit(reduction.on(imported.model, size, device)?),
+        None => imported.model,
+    };
     Ok(Ready {
-        model: Model::Plain(imported.model),
+        model: Model::Plain(model),
         size,
         preparation: imported.preparation,
     })
@@ -136,7 +170,7 @@ fn of_images(args: &Args, images: &Images, device: &Device) -> Result<Arrays, Fa
             "--image-size: tensors are taken as they are, {height}x{width}"
         )));
     }
-    let ready = ready(&args.source, Some([height, width]), device)?;
+    let ready = ready(args, Some([height, width]), device)?;
     let progress = Progress::new("images embedded", count);
     let mut all = Outputs::default();
     for from in (0..count).step_by(args.batch as usize) {
@@ -158,7 +192,7 @@ fn of_images(args: &Args, images: &Images, device: &Device) -> Result<Arrays, Fa
 }
 
 fn of_pictures(args: &Args, files: &[PathBuf], device: &Device) -> Result<Arrays, Failure> {
-    let ready = ready(&args.source, args.image_size, device)?;
+    let ready = ready(args, args.image_size, device)?;
     let Some(preparation) = &ready.preparation else {
         return Err(unprepared(&args.source.weights));
     };

@@ -4,10 +4,11 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_patch::Noise;
 use burn_patch::embed::LinearPatchEmbed;
-use burn_vit::import::{ImportedModel, Preparation};
+use burn_patch_data::draw_regions;
+use burn_vit::import::{Architecture, ImportedModel, Preparation};
 use burn_vit::{Taps, Vit};
 use image::{ImageFormat, Rgb, RgbImage, imageops};
 
@@ -16,15 +17,18 @@ use crate::array::Array;
 use crate::failure::Failure;
 use crate::input::pictures::{open, preprocess, unprepared};
 use crate::model::components::components;
-use crate::model::hierarchical;
+use crate::model::hierarchical::hierarchical;
+use crate::model::reduction::Reduction;
+use crate::model::run::Model;
 use crate::output::{Progress, check_place, say, write_whole};
 
 /// Draws what a model sees in pictures, beside each picture.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Clone)]
 #[command(after_help = "Examples:
   burn-patch show --weights dinov2.safetensors --input cat.jpg dog.jpg --output seen.png
   burn-patch show --weights model.safetensors --input cat.jpg --output seen.png --what attention
-  burn-patch show --weights model.safetensors --input a.jpg b.jpg --output alike.png --what similarity:120,80")]
+  burn-patch show --weights model.safetensors --input a.jpg b.jpg --output alike.png --what similarity:120,80
+  burn-patch show --weights model.safetensors --input cat.jpg --output merged.png --what tome:16")]
 pub(crate) struct Args {
     #[command(flatten)]
     source: Source,
@@ -38,8 +42,10 @@ pub(crate) struct Args {
     output: PathBuf,
 
     /// What to draw: pca (the first three principal components of the patch tokens of all pictures, as red, green and
-    /// blue), attention (how much the class token attends to each patch in the last block, mean over heads) or
-    /// similarity:Y,X (of all patches to the one there in the first picture as the model sees it, in pixels; cosine)
+    /// blue), attention (how much the class token attends to each patch in the last block, mean over heads),
+    /// similarity:Y,X (of all patches to the one there in the first picture as the model sees it, in pixels; cosine) or
+    /// tome:R (which patches become one token if ToMe merges R in each block: their borders over the picture, and their mean
+    /// colour; without a number, as many as leave a tenth)
     #[arg(long, value_name = "WHAT", default_value = "pca")]
     what: What,
 
@@ -58,6 +64,8 @@ enum What {
     Attention,
     /// To the patch at this `[y, x]`.
     Similarity([usize; 2]),
+    /// What ToMe merges: so many in each block, or as many as leave a tenth.
+    ToMe(Option<usize>),
 }
 
 impl FromStr for What {
@@ -68,41 +76,59 @@ impl FromStr for What {
             let (y, x) = text.strip_prefix("similarity:")?.split_once(',')?;
             Some([y.trim().parse().ok()?, x.trim().parse().ok()?])
         };
+        let merged = || text.strip_prefix("tome:")?.parse().ok();
         match text {
             "pca" => Ok(Self::Pca),
             "attention" => Ok(Self::Attention),
-            _ => point()
-                .map(Self::Similarity)
-                .ok_or_else(|| "expected pca, attention or similarity:Y,X".to_owned()),
+            "tome" => Ok(Self::ToMe(None)),
+            _ => merged()
+                .map(|merged| Self::ToMe(Some(merged)))
+                .or_else(|| point().map(Self::Similarity))
+                .ok_or_else(|| "expected pca, attention, similarity:Y,X or tome:R".to_owned()),
         }
     }
+}
+
+/// A model that is ready, and how pictures become its input.
+struct Ready {
+    model: Model,
+    preparation: Preparation,
+    size: [usize; 2],
 }
 
 /// A picture as the model sees it, and values of each patch.
 struct Seen {
     picture: RgbImage,
     values: Array,
+    grid: [usize; 2],
 }
 
 /// Draws the pictures.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     check_place(&args.output)?;
     let device = device(&args.backend)?;
-    let (vit, preparation, size) = load(args, &device)?;
-    let layout = vit.layout(size).map_err(Failure::failed)?;
-    let grid = [layout.grid.rows, layout.grid.cols];
+    let args = &Args {
+        source: args.source.local()?,
+        ..args.clone()
+    };
+    let ready = load(args, &device)?;
     let progress = Progress::new("pictures seen", args.input.len());
     let mut seen = Vec::new();
     for file in &args.input {
-        seen.push(look(args, &vit, &preparation, size, file, &device)?);
+        seen.push(look(args, &ready, file, &device)?);
         progress.done(seen.len());
     }
-    let maps = match args.what {
-        What::Pca => colours(&seen),
-        What::Attention => seen.iter().map(|seen| greys(&seen.values.values)).collect(),
-        What::Similarity(point) => similarities(&seen, grid, size, point)?,
+    let (size, grid) = (ready.size, seen[0].grid);
+    let pairs = match args.what {
+        What::ToMe(_) => seen.iter().map(regions).collect(),
+        What::Pca => beside(&seen, &colours(&seen)),
+        What::Attention => {
+            let maps = seen.iter().map(|seen| greys(&seen.values.values));
+            beside(&seen, &maps.collect::<Vec<_>>())
+        }
+        What::Similarity(point) => beside(&seen, &similarities(&seen, grid, size, point)?),
     };
-    let drawing = draw(&seen, &maps, grid, size);
+    let drawing = sheet(&pairs, size);
     let mut bytes = Cursor::new(Vec::new());
     let written = drawing.write_to(&mut bytes, ImageFormat::Png);
     written.map_err(|error| Failure::file(&args.output, error))?;
@@ -117,12 +143,30 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn load(
-    args: &Args,
-    device: &Device,
-) -> Result<(Vit<LinearPatchEmbed>, Preparation, [usize; 2]), Failure> {
-    let weights = &args.source.weights;
-    hierarchical::refuse(weights, "show")?;
+fn load(args: &Args, device: &Device) -> Result<Ready, Failure> {
+    let Source {
+        weights,
+        dialect,
+        said,
+    } = &args.source;
+    let found = match dialect {
+        Some(_) => None,
+        None => hierarchical::find(weights, said.config.as_deref())?,
+    };
+    if let Some(found) = found {
+        if matches!(args.what, What::Attention | What::ToMe(_)) {
+            let reason =
+                "--what attention and tome take plain vision transformers, not Swin or PVT v2";
+            return Err(Failure::file(weights, reason));
+        }
+        let preparation = found.preparation()?.ok_or_else(|| unprepared(weights))?;
+        let size = args.image_size.unwrap_or(preparation.size);
+        return Ok(Ready {
+            model: found.load(device)?,
+            preparation,
+            size,
+        });
+    }
     let refuse = |error| Failure::import(weights, &error);
     let importer = args.source.importer();
     let inspected = importer.inspect().map_err(refuse)?;
@@ -133,50 +177,86 @@ fn load(
     }
     let size = args.image_size.unwrap_or(preparation.size);
     let imported = importer.with_image(size).load(device).map_err(refuse)?;
-    let vit = match imported.model {
-        ImportedModel::Vit(vit) => vit,
-        ImportedModel::Mae(mae) => mae.into_vit(),
+    let vit = match (args.what, imported.model) {
+        (What::ToMe(merged), model) => {
+            let arch = Architecture {
+                image: size,
+                ..imported.architecture
+            };
+            let tenth = arch.cells() * 9 / 10 / arch.depth.max(1);
+            Reduction::ToMe(merged.unwrap_or(tenth.max(1))).on(model, size, device)?
+        }
+        (_, ImportedModel::Vit(vit)) => vit,
+        (_, ImportedModel::Mae(mae)) => mae.into_vit(),
     };
-    Ok((vit, preparation, size))
+    Ok(Ready {
+        model: Model::Plain(ImportedModel::Vit(vit)),
+        preparation,
+        size,
+    })
 }
 
-fn look(
-    args: &Args,
-    vit: &Vit<LinearPatchEmbed>,
-    preparation: &Preparation,
-    size: [usize; 2],
-    file: &Path,
-    device: &Device,
-) -> Result<Seen, Failure> {
+fn look(args: &Args, ready: &Ready, file: &Path, device: &Device) -> Result<Seen, Failure> {
+    let size = ready.size;
     let whole = open(file, size)?;
-    let preprocess = preprocess(preparation, size, [whole.height(), whole.width()])?;
+    let preprocess = preprocess(&ready.preparation, size, [whole.height(), whole.width()])?;
     let values = preprocess.apply(&whole).0;
     let data = TensorData::new(values, [1, 3, size[0], size[1]]);
     let images = Tensor::<4>::from_data(data, device);
-    let last = vit.encoder.blocks.len() - 1;
-    let values = match args.what {
-        What::Pca | What::Similarity(_) => {
-            vit.forward_features(images, Noise::None).patch_embeddings()
-        }
-        What::Attention => {
-            let taps = Taps {
-                attention: vec![last],
-                ..Taps::default()
-            };
-            let mut encoded = vit.forward_taps(images, taps, Noise::None);
-            let weights = encoded.attention.remove(0);
-            let prefix = encoded.tokens.prefix();
-            let class = weights.slice_dim(2, 0..1).mean_dim(1);
-            class
-                .slice_dim(3, prefix..)
-                .squeeze_dim::<3>(1)
-                .permute([0, 2, 1])
+    ready.model.takes(3)?;
+    let (values, grid) = match (&ready.model, args.what) {
+        (Model::Plain(ImportedModel::Vit(vit)), What::Attention) => attention(vit, images),
+        (Model::Plain(ImportedModel::Vit(vit)), What::ToMe(_)) => owners(vit, images),
+        (model, _) => {
+            let tokens = model.features(images);
+            let grid = tokens.grid();
+            (tokens.patch_embeddings(), [grid.rows, grid.cols])
         }
     };
     Ok(Seen {
         picture: preprocess.bytes(&whole),
         values: Array::of(values)?,
+        grid,
     })
+}
+
+/// How much the class token attends to each patch in the last block, the mean over the heads.
+fn attention(vit: &Vit<LinearPatchEmbed>, images: Tensor<4>) -> (Tensor<3>, [usize; 2]) {
+    let taps = Taps {
+        attention: vec![vit.encoder.blocks.len() - 1],
+        ..Taps::default()
+    };
+    let mut encoded = vit.forward_taps(images, taps, Noise::None);
+    let (weights, tokens) = (encoded.attention.remove(0), encoded.tokens);
+    let class = weights.slice_dim(2, 0..1).mean_dim(1);
+    let each = class.slice_dim(3, tokens.prefix()..).squeeze_dim::<3>(1);
+    (
+        each.permute([0, 2, 1]),
+        [tokens.grid().rows, tokens.grid().cols],
+    )
+}
+
+/// The token that each patch became.
+fn owners(vit: &Vit<LinearPatchEmbed>, images: Tensor<4>) -> (Tensor<3>, [usize; 2]) {
+    let encoded = vit.forward_taps(images, &[], Noise::None);
+    let grid = encoded.tokens.grid();
+    let grid = [grid.rows, grid.cols];
+    let owner = match encoded.restore {
+        Some(restore) => restore.owner().float(),
+        // Nothing was merged.
+        None => {
+            let count = (grid[0] * grid[1]) as i64;
+            let each = Tensor::<1, Int>::arange(0..count, &encoded.tokens.embeddings().device());
+            each.float().unsqueeze_dim(0)
+        }
+    };
+    (owner.unsqueeze_dim(2), grid)
+}
+
+/// Borders of merged patches over the picture, and their mean colours.
+fn regions(seen: &Seen) -> [RgbImage; 2] {
+    let owner: Vec<i32> = seen.values.values.iter().map(|at| *at as i32).collect();
+    draw_regions(&seen.picture, &owner, seen.grid, 1)
 }
 
 /// Three principal components of all patches together, each spread over all shades.
@@ -242,23 +322,28 @@ fn spread(values: &[f32]) -> Vec<u8> {
     values.iter().map(shade).collect()
 }
 
-/// A row for each picture, its map beside it.
-fn draw(
-    seen: &[Seen],
-    maps: &[Vec<Rgb<u8>>],
-    [rows, cols]: [usize; 2],
-    [height, width]: [usize; 2],
-) -> RgbImage {
-    let mut drawing = RgbImage::new(2 * width as u32, (seen.len() * height) as u32);
-    for (index, (seen, map)) in seen.iter().zip(maps).enumerate() {
-        let top = (index * height) as i64;
-        imageops::replace(&mut drawing, &seen.picture, 0, top);
-        let map = RgbImage::from_fn(width as u32, height as u32, |x, y| {
-            let row = y as usize * rows / height;
-            let col = x as usize * cols / width;
+/// Each picture and its map.
+fn beside(seen: &[Seen], maps: &[Vec<Rgb<u8>>]) -> Vec<[RgbImage; 2]> {
+    let pair = |(seen, map): (&Seen, &Vec<Rgb<u8>>)| {
+        let (width, height) = seen.picture.dimensions();
+        let [rows, cols] = seen.grid;
+        let map = RgbImage::from_fn(width, height, |x, y| {
+            let row = y as usize * rows / height as usize;
+            let col = x as usize * cols / width as usize;
             map[row * cols + col]
         });
-        imageops::replace(&mut drawing, &map, width as i64, top);
+        [seen.picture.clone(), map]
+    };
+    seen.iter().zip(maps).map(pair).collect()
+}
+
+/// A row for each pair.
+fn sheet(pairs: &[[RgbImage; 2]], [height, width]: [usize; 2]) -> RgbImage {
+    let mut drawing = RgbImage::new(2 * width as u32, (pairs.len() * height) as u32);
+    for (index, [left, right]) in pairs.iter().enumerate() {
+        let top = (index * height) as i64;
+        imageops::replace(&mut drawing, left, 0, top);
+        imageops::replace(&mut drawing, right, width as i64, top);
     }
     drawing
 }

@@ -72,6 +72,29 @@ impl Backbone {
         }
     }
 
+    /// `[height, width]` of the images.
+    pub(crate) fn image(&self) -> [usize; 2] {
+        match self {
+            Self::Swin(config) => config.image,
+            Self::Pvt { image, .. } => *image,
+        }
+    }
+
+    /// Channels of the images.
+    pub(crate) fn channels(&self) -> usize {
+        match self {
+            Self::Swin(config) => config.channels,
+            Self::Pvt { config, .. } => config.channels,
+        }
+    }
+
+    pub(crate) fn set_channels(&mut self, channels: usize) {
+        match self {
+            Self::Swin(config) => config.channels = channels,
+            Self::Pvt { config, .. } => config.channels = channels,
+        }
+    }
+
     pub(crate) fn set_image(&mut self, size: [usize; 2]) {
         match self {
             Self::Swin(config) => config.image = size,

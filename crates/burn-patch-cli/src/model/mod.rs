@@ -5,5 +5,6 @@ pub(crate) mod cost;
 pub(crate) mod hierarchical;
 pub(crate) mod levels;
 pub(crate) mod naflex;
+pub(crate) mod reduction;
 pub(crate) mod run;
 pub(crate) mod stage;

@@ -43,6 +43,16 @@ impl Model {
         )))
     }
 
+    /// Encoded tokens, of a hierarchical backbone those of the last level.
+    pub(crate) fn features(&self, images: Tensor<4>) -> Tokens {
+        match self {
+            Self::Plain(ImportedModel::Vit(vit)) => vit.forward_features(images, Noise::None),
+            Self::Plain(ImportedModel::Mae(mae)) => mae.vit.forward_features(images, Noise::None),
+            Self::Swin(swin) => swin.forward_features(images),
+            Self::Pvt(pvt) => pvt.forward_features(images),
+        }
+    }
+
     /// What the model makes of `images`; of a masked autoencoder, the reconstruction too where there is noise.
     pub(crate) fn outputs(
         &self,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::program::{checkpoints, describe, run, text, values};
+use crate::program::{assert_refused, checkpoints, describe, folder, run, text, values};
 
 #[test]
 fn a_preset_is_described_in_numbers() {
@@ -94,5 +94,51 @@ fn hierarchical_backbones_are_described_by_level() {
             .filter(|(name, _)| !name.contains("relative_position_index"));
         let stored: usize = stored.map(|(_, (_, values))| values.len()).sum();
         assert_eq!(own["parameters"], stored, "{name}");
+    }
+}
+
+#[test]
+fn configurations_of_hierarchical_backbones_are_described() {
+    for name in ["timm_swin", "timm_swinv2", "timm_pvt_v2"] {
+        let folder = checkpoints().join(name);
+        let [weights, config] = ["model.safetensors", "config.json"].map(|file| folder.join(file));
+        let by_weights = describe(&["--weights", text(&weights)]);
+        let by_config = describe(&["--config", text(&config)]);
+        for what in ["family", "levels", "image", "classes", "parameters"] {
+            assert_eq!(by_config[what], by_weights[what], "{name}: {what}");
+        }
+    }
+    let folder = folder();
+    let file = folder.path().join("config.json");
+    // transformers' defaults: Swin-T and PVTv2-B0; the counts are timm's, without classifier.
+    for (config, parameters) in [
+        (r#"{"model_type": "swin"}"#, 27_519_354),
+        (
+            r#"{"model_type": "pvt_v2", "image_size": {"height": 224, "width": 224}}"#,
+            3_409_760,
+        ),
+        (
+            r#"{"architecture": "swin_base_patch4_window7_224.ms_in22k", "num_classes": 0}"#,
+            86_743_224,
+        ),
+    ] {
+        fs::write(&file, config).unwrap();
+        let described = describe(&["--config", text(&file)]);
+        assert_eq!(described["parameters"], parameters, "{config}");
+    }
+    for (config, word) in [
+        (r#"{"model_type": "swin", "depths": [2, 2]}"#, "num_heads"),
+        (r#"{"model_type": "swin", "depths": "many"}"#, "depths"),
+        (r#"{"model_type": "swin", "embed_dim": 1e30}"#, "embed_dim"),
+        (
+            r#"{"model_type": "pvt_v2", "sr_ratios": [0, 1, 1, 1]}"#,
+            "sr_ratios",
+        ),
+    ] {
+        fs::write(&file, config).unwrap();
+        assert_refused(
+            &["describe", "--config", text(&file)],
+            &["config.json", word],
+        );
     }
 }

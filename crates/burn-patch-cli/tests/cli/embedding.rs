@@ -72,7 +72,8 @@ fn every_whole_checkpoint_gives_what_its_library_gives() {
         let io = values(&io_file);
         let want = wanted(&io);
         for backend in compiled().filter(|backend| backend.runs_on == "CPU, pure Rust") {
-            let weights = folder.join("model.safetensors");
+            let files = ["model.safetensors", "model.npz"].map(|name| folder.join(name));
+            let weights = files.into_iter().find(|file| file.is_file()).unwrap();
             let said = said(name);
             let mut args = vec![
                 "embed",

@@ -3,6 +3,8 @@
 mod converting;
 mod describing;
 mod embedding;
+mod hub;
 mod program;
+mod reducing;
 mod refusals;
 mod seeing;

@@ -6,21 +6,6 @@ use std::process::{Command, Stdio};
 use crate::program::{assert_refused, checkpoints, folder, run, text};
 
 #[test]
-fn what_takes_plain_models_says_so() {
-    let folder = folder();
-    let out = folder.path().join("out.safetensors");
-    let weights = checkpoints().join("timm_swin/model.safetensors");
-    let args = [
-        "convert",
-        "--weights",
-        text(&weights),
-        "--output",
-        text(&out),
-    ];
-    assert_refused(&args, &["timm_swin", "not Swin or PVT v2"]);
-}
-
-#[test]
 fn values_that_are_no_numbers_are_refused_by_name() {
     let folder = folder();
     let vit = checkpoints().join("timm_vit");

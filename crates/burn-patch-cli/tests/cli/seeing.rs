@@ -106,3 +106,55 @@ fn pictures_are_embedded_and_shown() {
         &["--preset", "config.json"],
     );
 }
+
+fn show(weights: &Path, picture: &Path, png: &Path, what: &str) -> Vec<String> {
+    let args = ["show", "--weights", text(weights), "--input", text(picture)];
+    let args = [&args[..], &["--output", text(png), "--what", what]].concat();
+    args.into_iter().map(str::to_owned).collect()
+}
+
+fn shown(weights: &Path, picture: &Path, png: &Path, what: &str) -> image::RgbImage {
+    let args = show(weights, picture, png, what);
+    let done = run(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{what}: {errors}");
+    image::open(png).unwrap().into_rgb8()
+}
+
+/// The last levels of Swin and PVT v2 are drawn as other tokens are.
+#[test]
+fn hierarchical_backbones_are_shown() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    picture(&at("a.png"), 80);
+    for name in ["timm_swin", "timm_pvt_v2"] {
+        let weights = checkpoints().join(name).join("model.safetensors");
+        let seen = shown(&weights, &at("a.png"), &at("seen.png"), "pca");
+        assert_eq!(seen.dimensions(), (128, 64));
+        let colours: BTreeSet<_> = (64..128).map(|x| seen.get_pixel(x, 20).0).collect();
+        assert!(colours.len() > 1, "{name}");
+        for what in ["attention", "tome"] {
+            let args = show(&weights, &at("a.png"), &at("seen.png"), what);
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            assert_refused(&args, &[name, "not Swin or PVT v2"]);
+        }
+    }
+}
+
+/// Each region in one colour; without merging, each patch is one.
+#[test]
+fn merged_patches_are_drawn() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    picture(&at("a.png"), 80);
+    let weights = checkpoints().join("timm_vit/model.safetensors");
+    let regions = |what: &str| {
+        let seen = shown(&weights, &at("a.png"), &at("seen.png"), what);
+        assert_eq!(seen.dimensions(), (64, 32));
+        // The upper left pixel of a patch is on no border.
+        let corner = |at: u32| seen.get_pixel(32 + at % 4 * 8, at / 4 * 8).0;
+        (0..16).map(corner).collect::<BTreeSet<_>>().len()
+    };
+    let (all, some, few) = (regions("tome:0"), regions("tome:2"), regions("tome"));
+    assert!(all >= some && some > few && few <= 4, "{all} {some} {few}");
+}

@@ -12,7 +12,7 @@ use crate::encoder::drop_rate::drop_rate;
 use crate::encoder::encoder::Encoder;
 use crate::encoder::encoder_layout::EncoderInput;
 use crate::layers::{BlockConfig, QkvBias};
-use crate::reduce_at::{ReduceAt, Stage};
+use crate::reduce_at::ReduceAt;
 use crate::setters::setters;
 
 /// Configuration of [`Encoder`].
@@ -123,15 +123,11 @@ impl EncoderConfig {
         device: &Device,
     ) -> Result<Encoder, Error> {
         let dim = input.dim;
-        self.check_stages()?;
         let site = Site::over(&input.grid, dim)
             .with_prefix(input.prefix)
             .with_blocks(self.depth, self.heads)
             .with_windows(self.windows);
-        let reducers = self
-            .reducers
-            .iter()
-            .map(|at| at.try_init(self.depth, device));
+        let (reducers, stages) = ReduceAt::try_init_all(&self.reducers, self.depth, device)?;
         let layer_norm = || {
             LayerNormConfig::new(dim)
                 .with_epsilon(self.epsilon)
@@ -147,29 +143,13 @@ impl EncoderConfig {
             blocks: (0..self.depth)
                 .map(|index| self.block(index, dim).try_init(device))
                 .collect::<Result<_, _>>()?,
-            reducers: reducers.collect::<Result<_, _>>()?,
+            reducers,
             norm: norm.then(layer_norm),
-            stages: self.reducers.iter().map(|at| at.stage).collect(),
+            stages,
             windows: self.windows,
         };
         encoder.layout(input)?;
         Ok(encoder)
-    }
-
-    /// Behind the attention of a block there is room for one.
-    fn check_stages(&self) -> Result<(), Error> {
-        let inner = self.reducers.iter().enumerate();
-        for (index, at) in inner.filter(|(_, at)| matches!(at.stage, Stage::AfterAttention(_))) {
-            if self.reducers[..index]
-                .iter()
-                .any(|other| other.stage == at.stage)
-            {
-                return Err(Error::ReduceTwice {
-                    block: at.stage.block(),
-                });
-            }
-        }
-        Ok(())
     }
 
     fn block(&self, index: usize, dim: usize) -> BlockConfig {
@@ -228,6 +208,7 @@ mod tests {
     use burn_patch::position::POSITIONS;
     use burn_patch::reduce::{AnyReduceConfig, RandomMaskConfig};
 
+    use crate::reduce_at::Stage;
     use crate::vit_config::VitConfig;
 
     fn masks(stages: &[Stage]) -> EncoderConfig {

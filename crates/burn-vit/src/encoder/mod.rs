@@ -6,6 +6,7 @@ mod encoder;
 mod encoder_config;
 mod encoder_layout;
 mod join;
+mod reducers;
 mod taps;
 mod way;
 mod windows;

@@ -55,12 +55,8 @@ fn build(reducers: Vec<ReduceAt>, device: &Device) -> Encoder {
 /// The encoder with other reducers, which have no parameters.
 fn with_reducers(encoder: &Encoder, reducers: Vec<ReduceAt>) -> Encoder {
     let device = encoder.blocks[0].norm1.gamma.val().device();
-    let other = build(reducers, &device);
-    Encoder {
-        reducers: other.reducers,
-        stages: other.stages,
-        ..encoder.clone()
-    }
+    let encoder = encoder.clone().with_reducers(&reducers, &device);
+    encoder.expect("reducers that fit")
 }
 
 fn tome(schedule: MergeSchedule) -> AnyReduceConfig {

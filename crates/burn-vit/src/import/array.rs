@@ -2,6 +2,7 @@
 
 use burn::tensor::{bf16, f16};
 
+use crate::import::dialect::FlaxOrder;
 use crate::import::error::ImportError;
 use crate::import::file::{Dtype, Entry};
 
@@ -90,6 +91,33 @@ impl Array {
         }
     }
 
+    /// With axes joined and turned from Flax's order to PyTorch's.
+    pub(crate) fn permuted(self, order: &FlaxOrder) -> Self {
+        let shape = order.shape();
+        let strides: Vec<usize> = order
+            .axes
+            .iter()
+            .map(|axis| order.joined[axis + 1..].iter().product())
+            .collect();
+        let place = |at: usize| {
+            let mut rest = at;
+            let axes = shape.iter().zip(&strides).rev();
+            let steps = axes.map(|(side, stride)| {
+                let index = rest % side;
+                rest /= side;
+                index * stride
+            });
+            steps.sum::<usize>()
+        };
+        Self {
+            values: (0..self.values.len())
+                .map(|at| self.values[place(at)])
+                .collect(),
+            shape: shape.clone(),
+            stored: self.stored,
+        }
+    }
+
     /// `[dim, height·width·channels]` to `[dim, channels, height, width]`.
     pub(crate) fn unflatten(self, [dim, channels, height, width]: [usize; 4]) -> Self {
         let area = height * width;
@@ -144,6 +172,28 @@ mod tests {
         let kernel = array(&[1, 12]).unflatten([1, 3, 2, 2]);
         assert_eq!(kernel.values[..4], [0.0, 3.0, 6.0, 9.0]);
         assert_eq!(kernel.values[4..8], [1.0, 4.0, 7.0, 10.0]);
+    }
+
+    #[test]
+    fn axes_of_flax_come_to_the_order_of_pytorch() {
+        // [height, width, channels, dim]
+        let kernel = array(&[1, 2, 3, 2]);
+        let turned = kernel.permuted(&FlaxOrder::of("embedding/kernel", &[1, 2, 3, 2]));
+        assert_eq!(turned.shape, [2, 3, 1, 2]);
+        assert_eq!(turned.values[..4], [0.0, 6.0, 2.0, 8.0]);
+        assert_eq!(turned.values[6..8], [1.0, 7.0]);
+        // [dim, heads, width of a head]
+        let query = array(&[2, 3, 2]);
+        let turned = query.permuted(&FlaxOrder::of("a/query/kernel", &[2, 3, 2]));
+        assert_eq!(turned.shape, [6, 2]);
+        assert_eq!(turned.values[..4], [0.0, 6.0, 1.0, 7.0]);
+        // [heads, width of a head, dim]
+        let out = array(&[3, 2, 2]);
+        let turned = out.permuted(&FlaxOrder::of("a/out/kernel", &[3, 2, 2]));
+        assert_eq!(turned.shape, [2, 6]);
+        assert_eq!(turned.values[..3], [0.0, 2.0, 4.0]);
+        let bias = array(&[3, 2]).permuted(&FlaxOrder::of("a/query/bias", &[3, 2]));
+        assert_eq!((bias.shape, bias.values[5]), (vec![6], 5.0));
     }
 
     #[test]

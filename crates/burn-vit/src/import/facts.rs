@@ -3,6 +3,9 @@
 use crate::import::architecture::{Act, Architecture, Biases, Decoder, Places, Pool, Rotary};
 use crate::import::error::ImportError;
 
+/// Most blocks that any model has.
+pub(crate) const MAX_DEPTH: usize = 1 << 12;
+
 /// Writes the struct of optional facts and how two sets of them are joined.
 macro_rules! facts {
     ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
@@ -271,7 +274,7 @@ fn checked(arch: Architecture) -> Result<Architecture, ImportError> {
         arch.heads,
         arch.hidden,
     ];
-    if sizes.iter().any(|size| *size == 0 || *size > 1 << 20) || arch.depth > 1 << 12 {
+    if sizes.iter().any(|size| *size == 0 || *size > 1 << 20) || arch.depth > MAX_DEPTH {
         return refuse(
             "sizes",
             format!("{sizes:?}, depth {}", arch.depth),

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use burn_patch::embed::{LinearPatchEmbed, PatchEmbed};
-use burn_patch::position::{AnyPosition, BiasResize};
-use burn_patch::resample::{Align, Filter, Profile};
+use burn_patch::embed::LinearPatchEmbed;
+use burn_patch::resample::Profile;
 
 use crate::import::architecture::Architecture;
 use crate::import::config::{HubConfig, Preparation};
@@ -15,9 +14,10 @@ use crate::import::error::ImportError;
 use crate::import::facts::Facts;
 use crate::import::file::Checkpoint;
 use crate::import::load::{fill, values};
-use crate::import::plan::{Op, Plan, Step, plan};
+use crate::import::plan::{Plan, Step, plan};
 use crate::import::preset::Preset;
 use crate::import::report::Report;
+use crate::import::resizing::{Resizing, resize_biases};
 use crate::import::understand::understand;
 use crate::mae::Mae;
 use crate::vit::Vit;
@@ -58,6 +58,8 @@ pub struct Importer {
     dialect: Option<Dialect>,
     facts: Facts,
     image: Option<[usize; 2]>,
+    patch: Option<[usize; 2]>,
+    channels: Option<usize>,
     profile: Option<Profile>,
     allowed: Vec<String>,
     halves: bool,
@@ -111,6 +113,8 @@ impl Importer {
             dialect: None,
             facts: Facts::default(),
             image: None,
+            patch: None,
+            channels: None,
             profile: None,
             allowed: Vec::new(),
             halves: false,
@@ -159,6 +163,21 @@ impl Importer {
         self
     }
 
+    /// For patches of this `[height, width]` in pixels: the projection is resized as
+    /// [`resize_kernel`](burn_patch::resample::resize_kernel) does. Without an image size, the grid stays.
+    #[must_use]
+    pub fn with_patch_size(mut self, patch: [usize; 2]) -> Self {
+        self.patch = Some(patch);
+        self
+    }
+
+    /// For images of so many channels, as [`ChannelMap::repeat`](burn_patch::resample::ChannelMap::repeat) maps them.
+    #[must_use]
+    pub fn with_channels(mut self, channels: usize) -> Self {
+        self.channels = Some(channels);
+        self
+    }
+
     /// Resizing tables in this way, not as the library of the dialect does.
     #[must_use]
     pub fn with_profile(mut self, profile: Profile) -> Self {
@@ -193,12 +212,7 @@ impl Importer {
         };
         let (config, preparation) = self.configured(checkpoint.path())?;
         let source = understand(dialect, checkpoint.entries(), &self.facts, &config)?;
-        // Tables of relative biases are resized in the module, once they are loaded.
-        let image = self.image.filter(|_| !source.places.relative);
-        let architecture = Architecture {
-            image: image.unwrap_or(source.image),
-            ..source.clone()
-        };
+        let architecture = self.adapted(&source)?;
         let plan = plan(dialect, &source, &architecture, checkpoint.entries())?;
         Ok(Inspected {
             checkpoint,
@@ -207,6 +221,43 @@ impl Importer {
             preparation,
             plan,
         })
+    }
+
+    /// The same model for the images, patches and channels that are wanted.
+    fn adapted(&self, source: &Architecture) -> Result<Architecture, ImportError> {
+        let refuse = |what: &str, got: String, expected: &str| {
+            Err(ImportError::Unsupported {
+                what: what.to_owned(),
+                got,
+                expected: expected.to_owned(),
+            })
+        };
+        let patch = self.patch.unwrap_or(source.patch);
+        let channels = self.channels.unwrap_or(source.channels);
+        let grid = source.grid();
+        let image = match self.image {
+            // Tables of relative biases are resized in the module, once they are loaded.
+            Some(image) if !source.places.relative => image,
+            _ if patch == source.patch => source.image,
+            _ => [0, 1].map(|axis| grid[axis].saturating_mul(patch[axis])),
+        };
+        let architecture = Architecture {
+            image,
+            patch,
+            channels,
+            ..source.clone()
+        };
+        if patch.contains(&0) || channels == 0 || architecture.cells() == 0 {
+            let got =
+                format!("images of {image:?} pixels, patches of {patch:?}, {channels} channels");
+            return refuse("sizes", got, "at least one patch and one channel");
+        }
+        if source.decoder.is_some() && (patch, channels) != (source.patch, source.channels) {
+            let got = format!("patches of {patch:?}, {channels} channels");
+            let expected = "those that a masked autoencoder predicts";
+            return refuse("patches", got, expected);
+        }
+        Ok(architecture)
     }
 
     /// The model with its weights.
@@ -220,15 +271,14 @@ impl Importer {
         let Inspected {
             checkpoint,
             dialect,
-            architecture,
+            mut architecture,
             preparation,
             plan,
         } = inspected;
-        let profile = self
-            .profile
-            .unwrap_or_else(|| usual_profile(dialect, &architecture, &plan));
+        let mut resizing = Resizing::usual(dialect, &architecture, &plan);
+        resizing.table = self.profile.unwrap_or(resizing.table);
         let read = |step: &Step| {
-            let array = values(step, &checkpoint, profile, device)?;
+            let array = values(step, &checkpoint, resizing, device)?;
             Ok((step.target.clone(), array))
         };
         let steps = plan.steps.iter().map(read);
@@ -247,6 +297,7 @@ impl Importer {
                 let mut vit = fill(vit, values, &plan.missing, self.halves)?;
                 if let Some(image) = self.image.filter(|_| architecture.places.relative) {
                     resize_biases(&mut vit, image).map_err(refuse)?;
+                    architecture.image = image;
                 }
                 ImportedModel::Vit(vit)
             }
@@ -285,198 +336,5 @@ impl Importer {
     }
 }
 
-/// Tables of relative biases for images of another size, resized as timm does for BEiT.
-fn resize_biases(vit: &mut Vit<LinearPatchEmbed>, image: [usize; 2]) -> Result<(), crate::Error> {
-    let grid = vit.patch_embed.layout(image)?;
-    vit.encoder.position_within = match vit.encoder.position_within.take() {
-        Some(AnyPosition::RelativeBias(bias)) => {
-            let resized = bias.resized([grid.rows, grid.cols], BiasResize::Geometric)?;
-            Some(AnyPosition::RelativeBias(resized))
-        }
-        other => other,
-    };
-    Ok(())
-}
-
-/// How the library of a dialect resizes its tables.
-fn usual_profile(dialect: Dialect, arch: &Architecture, plan: &Plan) -> Profile {
-    match dialect {
-        // SigLIP2 keeps the projection of flat patches.
-        Dialect::Siglip if plan.steps.iter().any(|step| step.op == Op::Unflatten) => {
-            Profile::SigLip2
-        }
-        Dialect::Timm | Dialect::TimmEva | Dialect::TimmNaflex => Profile::Timm,
-        Dialect::TransformersDinov2 if arch.registers > 0 => Profile::DinoV2Registers,
-        // `interpolate_embeddings` of torchvision aligns corners.
-        Dialect::Torchvision => Profile::Custom(Filter::Cubic(Align::Corners)),
-        _ => Profile::HuggingFace,
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use burn::tensor::{DType, Distribution, Tensor};
-
-    use crate::import::array::Array;
-    use crate::import::export::export;
-    use crate::prefix::PrefixConfig;
-
-    /// A folder with a tiny ViT in timm's names, which goes with the value.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let folder = format!("burn-vit-importer-{name}-{}", std::process::id());
-            let folder = std::env::temp_dir().join(folder);
-            std::fs::create_dir_all(&folder).unwrap();
-            let device = Device::flex();
-            let preset = Preset::by_name("vit_tiny_patch16_224").unwrap();
-            let arch = Architecture {
-                image: [32, 32],
-                dim: 12,
-                hidden: 24,
-                depth: 1,
-                classes: Some(3),
-                ..preset.architecture().unwrap()
-            };
-            let embed = arch.embed_config().init(&device);
-            let vit = arch.vit_config().init(embed, &device);
-            export(&vit, &arch, Dialect::Timm, &folder).unwrap();
-            Self(folder)
-        }
-
-        /// The file with its header changed, of the same length.
-        fn change(&self, from: &str, to: &str) {
-            let path = self.0.join("model.safetensors");
-            let mut bytes = std::fs::read(&path).unwrap();
-            let mut places = bytes.windows(from.len());
-            let at = places.position(|window| window == from.as_bytes()).unwrap();
-            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
-            std::fs::write(path, bytes).unwrap();
-        }
-
-        fn importer(&self) -> Importer {
-            Importer::new(&self.0)
-        }
-
-        fn error(&self, importer: &Importer) -> String {
-            importer.load(&Device::flex()).unwrap_err().to_string()
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-
-    #[test]
-    fn what_is_missing_and_unused_is_an_error_unless_allowed_by_name() {
-        let folder = Folder::new("unused");
-        folder.change("blocks.0.norm2.bias", "blocks.0.norm9.bias");
-        let error = folder.error(&folder.importer());
-        assert!(
-            error.contains("missing: [encoder.blocks.0.norm2.beta]"),
-            "{error}"
-        );
-        assert!(error.contains("unused: [blocks.0.norm9.bias]"), "{error}");
-        let importer = folder.importer().allow("blocks.0.norm9");
-        assert!(folder.error(&importer).contains("unused: []"));
-        let importer = importer.allow("encoder.blocks.0.norm2.beta");
-        let report = importer.load(&Device::flex()).unwrap().report;
-        assert_eq!(report.unused, ["blocks.0.norm9.bias"]);
-        assert!(
-            report
-                .to_string()
-                .contains("missing: encoder.blocks.0.norm2.beta")
-        );
-    }
-
-    #[test]
-    fn a_value_that_is_no_number_is_refused_by_name() {
-        let folder = Folder::new("nan");
-        let path = folder.0.join("model.safetensors");
-        let mut bytes = std::fs::read(&path).unwrap();
-        let end = bytes.len();
-        bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
-        std::fs::write(path, bytes).unwrap();
-        let error = folder.error(&folder.importer());
-        assert!(error.contains("expected finite values, got NaN"), "{error}");
-    }
-
-    #[test]
-    fn a_cut_file_is_refused_with_its_name() {
-        let folder = Folder::new("cut");
-        let path = folder.0.join("model.safetensors");
-        let bytes = std::fs::read(&path).unwrap();
-        for length in [0, 7, 100, bytes.len() / 2, bytes.len() - 1] {
-            std::fs::write(&path, &bytes[..length]).unwrap();
-            let error = folder.error(&folder.importer());
-            assert!(error.contains("model.safetensors: "), "{length}: {error}");
-        }
-    }
-
-    #[test]
-    fn another_image_resizes_the_table_and_runs() {
-        let folder = Folder::new("resized");
-        let device = Device::flex();
-        let imported = folder
-            .importer()
-            .with_image([48, 64])
-            .load(&device)
-            .unwrap();
-        assert_eq!(imported.report.resized, ["pos_embed"]);
-        let ImportedModel::Vit(vit) = imported.model else {
-            panic!("expected a ViT");
-        };
-        let images = Tensor::random([1, 3, 48, 64], Distribution::Default, &device);
-        assert_eq!(vit.forward(images).dims(), [1, 3]);
-    }
-
-    #[test]
-    fn halves_are_kept_where_asked_for() {
-        let folder = Folder::new("halves");
-        let path = folder.0.join("model.safetensors");
-        let header = r#"{"cls_token":{"dtype":"BF16","shape":[1,1,12],"data_offsets":[0,24]}}"#;
-        let length = (header.len() as u64).to_le_bytes();
-        let bytes = [&length[..], header.as_bytes(), &[0x80, 0x3f].repeat(12)].concat();
-        std::fs::write(&path, bytes).unwrap();
-        let checkpoint = Checkpoint::open(&path).unwrap();
-        let entry = checkpoint.entry("cls_token").unwrap();
-        let ones = Array::decode(entry, &checkpoint.read("cls_token").unwrap()).unwrap();
-        assert_eq!(ones.values, [1.0; 12]);
-        let device = Device::flex();
-        for (halves, dtype) in [(true, DType::BF16), (false, DType::F32)] {
-            let prefix = PrefixConfig::new().init(12, &device);
-            let values = HashMap::from([("cls_token".to_owned(), ones.clone())]);
-            let token = fill(prefix, values, &[], halves)
-                .unwrap()
-                .cls_token
-                .unwrap();
-            assert_eq!(token.val().dtype(), dtype);
-        }
-    }
-
-    #[test]
-    fn a_preset_stands_in_for_the_configuration() {
-        let folder = Folder::new("preset");
-        std::fs::remove_file(folder.0.join("config.json")).unwrap();
-        let error = folder.error(&folder.importer());
-        assert!(
-            error.contains("the number of attention heads is open"),
-            "{error}"
-        );
-        assert!(
-            folder
-                .importer()
-                .with_heads(3)
-                .load(&Device::flex())
-                .is_ok()
-        );
-        let error = folder.error(&folder.importer().with_preset("no_such_vit"));
-        assert!(error.contains("no_such_vit"), "{error}");
-        let error = folder.error(&folder.importer().with_preset("vit_tiny_patch16_224"));
-        assert!(error.contains("192") && error.contains("12"), "{error}");
-    }
-}
+mod tests;

@@ -4,24 +4,30 @@ use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use burn_patch::resample::{Profile, resize};
+use burn_patch::resample::{ChannelMap, Filter, Profile, resize, resize_kernel};
 
 use crate::import::array::Array;
+use crate::import::dialect::FlaxOrder;
 use crate::import::error::ImportError;
 use crate::import::file::{Checkpoint, Dtype};
 use crate::import::plan::{Op, Step};
+use crate::import::resizing::Resizing;
 
 /// The values of a step's parameter.
 pub(crate) fn values(
     step: &Step,
     checkpoint: &Checkpoint,
-    profile: Profile,
+    resizing: Resizing,
     device: &Device,
 ) -> Result<Array, ImportError> {
     let read = |name: &String| {
         let bytes = checkpoint.read(name)?;
         let entry = checkpoint.entry(name).expect("a name of the plan");
-        Array::decode(entry, &bytes)
+        let array = Array::decode(entry, &bytes)?;
+        Ok(match step.flax {
+            true => array.permuted(&FlaxOrder::of(name, &entry.shape)),
+            false => array,
+        })
     };
     let parts: Vec<Array> = step.sources.iter().map(read).collect::<Result<_, _>>()?;
     let all = Array::join(parts);
@@ -35,10 +41,48 @@ pub(crate) fn values(
             let shape = <[usize; 4]>::try_from(step.shape.as_slice());
             all.unflatten(shape.expect("a convolution's shape"))
         }
-        Op::Resize { prefix, from, to } => resized(all, *prefix, [*from, *to], profile, device),
+        Op::Adapt { from, flat } => {
+            let kernel = match flat {
+                true => all.unflatten([step.shape[0], from[0], from[1], from[2]]),
+                false => all,
+            };
+            adapted(kernel, &step.shape, resizing.kernel, device)?
+        }
+        Op::Resize { prefix, from, to } => {
+            resized(all, *prefix, [*from, *to], resizing.table, device)
+        }
     };
     array.shape.clone_from(&step.shape);
     Ok(array)
+}
+
+/// A convolution's kernel for the channels and patches of `shape`.
+fn adapted(
+    kernel: Array,
+    shape: &[usize],
+    filter: Filter,
+    device: &Device,
+) -> Result<Array, ImportError> {
+    let stored = kernel.stored;
+    let data = TensorData::new(kernel.values, kernel.shape);
+    let kernel = Tensor::<4>::from_data(data, device);
+    let [_, channels, height, width] = kernel.dims();
+    let mapped = match channels == shape[1] {
+        true => Ok(kernel),
+        false => ChannelMap::repeat(channels, shape[1]).and_then(|map| map.apply(kernel)),
+    };
+    let resized = mapped.and_then(|kernel| match [height, width] == shape[2..] {
+        true => Ok(kernel),
+        false => resize_kernel(kernel, [shape[2], shape[3]], filter),
+    });
+    let data = resized
+        .map_err(|error| ImportError::Model(error.to_string()))?
+        .into_data();
+    Ok(Array {
+        shape: shape.to_vec(),
+        values: data.try_to_vec_as().expect("floats"),
+        stored,
+    })
 }
 
 /// A table of positions for another grid; the rows for prefix tokens stay.

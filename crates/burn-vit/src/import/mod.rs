@@ -1,7 +1,8 @@
 //! Weights of other libraries: a checkpoint's header, its dialect, a configuration and a plan become a model.
 //!
 //! What reads headers, configurations and plans (`file`, `config`, `dialect`, `preset`, `architecture`, `facts`, `part`,
-//! `plan`, `report`, `understand`, `usual`, `weights`, `written_config`, `error`) is plain Rust without tensors; `build`, `load` and `export` meet Burn.
+//! `plan`, `report`, `understand`, `usual`, `weights`, `written_config`, `error`) is plain Rust without tensors; `build`,
+//! `load`, `resizing` and `export` meet Burn.
 
 mod architecture;
 mod array;
@@ -18,6 +19,7 @@ mod part;
 mod plan;
 mod preset;
 mod report;
+mod resizing;
 mod understand;
 mod usual;
 mod weights;

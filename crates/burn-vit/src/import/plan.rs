@@ -23,6 +23,13 @@ pub enum Op {
     },
     /// `[dim, row·column·channel]` becomes a convolution's `[dim, channel, row, column]`.
     Unflatten,
+    /// A convolution's kernel for other patches or channels.
+    Adapt {
+        /// Its channels, height and width.
+        from: [usize; 3],
+        /// Whether it lies flat, as for [`Unflatten`](Self::Unflatten).
+        flat: bool,
+    },
     /// A table of positions for another grid.
     Resize {
         /// Rows for prefix tokens, which stay.
@@ -43,6 +50,9 @@ pub struct Step {
     pub shape: Vec<usize>,
     /// The stored tensors.
     pub sources: Vec<String>,
+    /// Whether their axes lie in Flax's order, `[input, output]` and `[height, width, channels, dim]`; they are brought to
+    /// PyTorch's first.
+    pub flax: bool,
     /// What becomes of them.
     pub op: Op,
 }
@@ -74,7 +84,8 @@ const DERIVED: &[&str] = &[
     "k_bias",
 ];
 
-/// Plans how weights in a dialect become the model `arch`. `source` is the same model at the weights' own image size.
+/// Plans how weights in a dialect become the model `arch`. `source` is the same model at the weights' own image size, patch
+/// size and channels.
 ///
 /// # Errors
 ///
@@ -88,8 +99,8 @@ pub fn plan<'a>(
     let weights = Weights::new(dialect, entries.clone());
     let mut plan = Plan::default();
     for part in parts(arch) {
-        plan.add(&weights, &part, Which::Weight, source.grid())?;
-        plan.add(&weights, &part, Which::Bias, source.grid())?;
+        plan.add(&weights, &part, Which::Weight, source)?;
+        plan.add(&weights, &part, Which::Bias, source)?;
     }
     plan.sort_rest(dialect, entries);
     Ok(plan)
@@ -120,7 +131,7 @@ impl Plan {
         weights: &Weights<'_>,
         part: &Part,
         which: Which,
-        grid: [usize; 2],
+        source: &Architecture,
     ) -> Result<(), ImportError> {
         let parameter = match which {
             Which::Weight => Some(part.weight()),
@@ -133,7 +144,7 @@ impl Plan {
             self.missing.push(target);
             return Ok(());
         };
-        let op = op(part, &shape, which, &found, grid)?;
+        let op = op(part, &shape, which, &found, source)?;
         self.steps.push(Step {
             target,
             shape,
@@ -142,6 +153,7 @@ impl Plan {
                 .iter()
                 .map(|entry| entry.name.clone())
                 .collect(),
+            flax: found.how == How::Flax,
             op,
         });
         Ok(())
@@ -158,7 +170,7 @@ impl Plan {
             let last = name.rsplit('.').next().unwrap_or_default();
             let list = if DERIVED.contains(&last) {
                 &mut self.derived
-            } else if elsewhere.iter().any(|start| name.starts_with(start)) {
+            } else if elsewhere.iter().any(|tower| lies_in(name, tower)) {
                 &mut self.elsewhere
             } else {
                 &mut self.unused
@@ -168,14 +180,19 @@ impl Plan {
     }
 }
 
+/// Whether a name is that of a tower, or starts with it where it ends as a folder of names does.
+fn lies_in(name: &str, tower: &str) -> bool {
+    name == tower || (tower.ends_with(['.', '/']) && name.starts_with(tower))
+}
+
 fn op(
     part: &Part,
     shape: &[usize],
     which: Which,
-    found: &Found<'_>,
-    from: [usize; 2],
+    found: &Found,
+    source: &Architecture,
 ) -> Result<Op, ImportError> {
-    let first = found.entries[0];
+    let first = &found.entries[0];
     let refuse = |expected: Vec<usize>| {
         Err(ImportError::Shape {
             name: first.name.clone(),
@@ -185,20 +202,14 @@ fn op(
     };
     match part.kind {
         Kind::Linear => joined(shape, which, found),
-        Kind::Conv if first.shape.len() == 2 && which == Which::Weight => {
-            let flat = vec![shape[0], shape[1] * shape[2] * shape[3]];
-            if first.shape == flat {
-                Ok(Op::Unflatten)
-            } else {
-                refuse(flat)
-            }
-        }
+        Kind::Conv if which == Which::Weight => kernel(first, shape, source),
         Kind::Conv | Kind::Norm if first.shape == shape => Ok(Op::Copy),
         Kind::Conv | Kind::Norm => refuse(shape.to_vec()),
         Kind::Tensor if values(&first.shape) == values(shape) => Ok(Op::Copy),
         Kind::Tensor => refuse(shape.to_vec()),
         Kind::Table { prefix, grid } => {
             let dim = shape[2];
+            let from = source.grid();
             let stored = [1, prefix + from[0].saturating_mul(from[1]), dim];
             if values(&first.shape) != values(&stored) {
                 return refuse(stored.to_vec());
@@ -216,7 +227,29 @@ fn op(
     }
 }
 
-fn joined(shape: &[usize], which: Which, found: &Found<'_>) -> Result<Op, ImportError> {
+/// What becomes of the patch projection's kernel, `[dim, channels, height, width]` or flat.
+fn kernel(entry: &Entry, shape: &[usize], source: &Architecture) -> Result<Op, ImportError> {
+    let from = [source.channels, source.patch[0], source.patch[1]];
+    let flat = entry.shape.len() == 2;
+    let stored = match flat {
+        true => vec![shape[0], values(&from)],
+        false => [&shape[..1], &from].concat(),
+    };
+    if entry.shape != stored {
+        return Err(ImportError::Shape {
+            name: entry.name.clone(),
+            expected: stored,
+            got: entry.shape.clone(),
+        });
+    }
+    Ok(match (from == shape[1..], flat) {
+        (true, true) => Op::Unflatten,
+        (true, false) => Op::Copy,
+        (false, _) => Op::Adapt { from, flat },
+    })
+}
+
+fn joined(shape: &[usize], which: Which, found: &Found) -> Result<Op, ImportError> {
     let outputs = *shape.last().expect("a linear layer's shape");
     let all = found.entries.iter().fold(0usize, |sum, entry| {
         sum.saturating_add(entry.shape.first().copied().unwrap_or(0))

@@ -12,7 +12,7 @@ pub struct Report {
     pub dialect: Dialect,
     /// Stored tensors that became parameters.
     pub applied: Vec<String>,
-    /// Those of them that were resized for another grid.
+    /// Those of them that were resized: tables for another grid, kernels for other patches or channels.
     pub resized: Vec<String>,
     /// Parameters that no stored tensor gave.
     pub missing: Vec<String>,
@@ -27,10 +27,9 @@ pub struct Report {
 impl Report {
     pub(crate) fn new(dialect: Dialect, plan: &Plan) -> Self {
         let sources = |resized: bool| {
-            let steps = plan
-                .steps
-                .iter()
-                .filter(move |step| !resized || matches!(step.op, Op::Resize { .. }));
+            let steps = plan.steps.iter().filter(move |step| {
+                !resized || matches!(step.op, Op::Resize { .. } | Op::Adapt { .. })
+            });
             let mut names: Vec<String> = steps
                 .flat_map(|step| step.sources.iter().cloned())
                 .collect();

@@ -11,6 +11,8 @@ pub(crate) fn usual(dialect: Dialect, weights: &Facts) -> Facts {
         Dialect::Torchvision | Dialect::TransformersDinov2 | Dialect::FacebookMae => {
             (Some(Act::Gelu), 1e-6)
         }
+        // As timm runs them; they were trained with the tanh form.
+        Dialect::Flax => (Some(Act::Gelu), 1e-6),
         Dialect::TransformersVit | Dialect::TransformersMae => (Some(Act::Gelu), 1e-12),
         Dialect::TransformersDinov3 => (Some(Act::Gelu), 1e-5),
         Dialect::Clip => (None, 1e-5),

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::import::architecture::{Act, Biases, Decoder, Rotary};
-use crate::import::dialect::{Dialect, How, Row, Which};
-use crate::import::facts::Facts;
+use crate::import::dialect::{Dialect, FlaxOrder, How, Row, Which};
+use crate::import::facts::{Facts, MAX_DEPTH};
 use crate::import::file::Entry;
 use crate::import::part::Kind;
 
@@ -14,10 +14,10 @@ pub(crate) struct Weights<'a> {
     by_name: HashMap<&'a str, &'a Entry>,
 }
 
-/// The line of a dialect's table that names a parameter, and the tensors that it names.
-pub(crate) struct Found<'a> {
+/// The line of a dialect's table that names a parameter, and the tensors that it names, their axes in PyTorch's order.
+pub(crate) struct Found {
     pub(crate) how: How,
-    pub(crate) entries: Vec<&'a Entry>,
+    pub(crate) entries: Vec<Entry>,
 }
 
 impl<'a> Weights<'a> {
@@ -32,26 +32,36 @@ impl<'a> Weights<'a> {
     }
 
     /// The first line of the table for a parameter of part `key` whose names are all there.
-    pub(crate) fn find(&self, key: &str, kind: Kind, which: Which) -> Option<Found<'a>> {
+    pub(crate) fn find(&self, key: &str, kind: Kind, which: Which) -> Option<Found> {
+        let (how, stored) = self.stored(key, kind, which)?;
+        let turned = |entry: &Entry| match how {
+            How::Flax => Entry {
+                shape: FlaxOrder::of(&entry.name, &entry.shape).shape(),
+                ..entry.clone()
+            },
+            _ => entry.clone(),
+        };
+        let entries = stored.into_iter().map(turned).collect();
+        Some(Found { how, entries })
+    }
+
+    fn stored(&self, key: &str, kind: Kind, which: Which) -> Option<(How, Vec<&'a Entry>)> {
         self.dialect.table().rows().find_map(|row: &Row| {
             let names = row.names(key, kind, which)?;
             let entries: Option<Vec<&Entry>> = names
                 .iter()
                 .map(|name| self.by_name.get(name.as_str()).copied())
                 .collect();
-            Some(Found {
-                how: row.how,
-                entries: entries?,
-            })
+            Some((row.how, entries?))
         })
     }
 
-    fn shape(&self, key: &str, kind: Kind) -> Option<&'a [usize]> {
+    fn shape(&self, key: &str, kind: Kind) -> Option<Vec<usize>> {
         let found = self.find(key, kind, Which::Weight)?;
-        found.entries.first().map(|entry| entry.shape.as_slice())
+        found.entries.into_iter().next().map(|entry| entry.shape)
     }
 
-    fn tensor(&self, key: &str) -> Option<&'a [usize]> {
+    fn tensor(&self, key: &str) -> Option<Vec<usize>> {
         self.shape(key, Kind::Tensor)
     }
 
@@ -64,7 +74,8 @@ impl<'a> Weights<'a> {
     }
 
     fn blocks(&self, root: &str) -> usize {
-        (0..)
+        // One beyond what is refused as too deep: a file may name a million.
+        (0..=MAX_DEPTH)
             .take_while(|index| self.norm(&format!("{root}.{index}.norm1")))
             .count()
     }
@@ -77,7 +88,10 @@ impl<'a> Weights<'a> {
             pre_norm: Some(self.norm("encoder.norm_pre")),
             class_token: Some(self.tensor("prefix.cls_token").is_some()),
             distilled: Some(self.tensor("prefix.dist_token").is_some()),
-            registers: Some(self.tensor("prefix.reg_token").map_or(0, rows)),
+            registers: Some(
+                self.tensor("prefix.reg_token")
+                    .map_or(0, |shape| rows(&shape)),
+            ),
             mask_token: Some(self.tensor("mask_token").is_some()),
             attention_pool: Some(self.tensor("head.attn_pool.latent").is_some()),
             fc_norm: Some(self.norm("head.fc_norm")),
@@ -103,7 +117,7 @@ impl<'a> Weights<'a> {
         let Some(shape) = self.shape("patch_embed.proj", Kind::Conv) else {
             return;
         };
-        match *shape {
+        match shape[..] {
             [dim, channels, height, width] => {
                 (facts.dim, facts.channels) = (Some(dim), Some(channels));
                 facts.patch = Some([height, width]);
@@ -126,7 +140,7 @@ impl<'a> Weights<'a> {
     fn block(&self, facts: &mut Facts) {
         let at = |name: &str| format!("encoder.blocks.0.{name}");
         let fc2 = self.shape(&at("mlp.fc2"), Kind::Linear);
-        facts.hidden = fc2.and_then(|shape| shape.get(1)).copied();
+        facts.hidden = fc2.and_then(|shape| shape.get(1).copied());
         let fc1 = self.find(&at("mlp.fc1"), Kind::Linear, Which::Weight);
         let outputs = fc1.map(|fc1| {
             fc1.entries
@@ -150,11 +164,17 @@ impl<'a> Weights<'a> {
             Biases::None
         });
         let head = self.shape(&at("attn.q_norm"), Kind::Norm);
-        if let (Some(dim), Some([width])) = (facts.dim, head) {
+        if let (Some(dim), Some([width])) = (facts.dim, head.as_deref()) {
             facts.heads = dim.checked_div(*width);
         }
-        if let Some([_, heads]) = self.tensor(&at("attn.relative")) {
+        if let Some([_, heads]) = self.tensor(&at("attn.relative")).as_deref() {
             (facts.relative, facts.heads) = (Some(true), Some(*heads));
+        }
+        let qkv = self.stored(&at("attn.qkv"), Kind::Linear, Which::Weight);
+        if let Some((How::Flax, entries)) = qkv
+            && let [_, heads, _] = entries[0].shape[..]
+        {
+            facts.heads = Some(heads);
         }
     }
 
@@ -167,7 +187,8 @@ impl<'a> Weights<'a> {
                 .fold(1usize, |product, side| product.saturating_mul(*side));
             facts.table_rows = values.checked_div(dim);
         }
-        if let Some([2, _, heads, _]) = self.tensor("encoder.position_within.freqs") {
+        let freqs = self.tensor("encoder.position_within.freqs");
+        if let Some([2, _, heads, _]) = freqs.as_deref() {
             facts.rotary = Some(Some(Rotary::Mixed { base: 10.0 }));
             facts.heads = Some(*heads);
         }

@@ -22,6 +22,7 @@ pub(crate) fn written_config(
         Dialect::Torchvision | Dialect::FacebookMae => return Ok(None),
         Dialect::Timm => timm(arch)?,
         Dialect::TimmEva => timm_eva(arch)?,
+        Dialect::Flax => return Err(refuse("weights in an .npz file", "writing them".to_owned())),
         Dialect::TimmNaflex => return Err(refuse("patch projection", "a convolution".to_owned())),
         _ => transformers(arch, dialect),
     }))

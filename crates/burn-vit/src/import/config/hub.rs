@@ -126,7 +126,11 @@ fn beside(config: &Path) -> Result<Option<Preparation>, ImportError> {
 
 fn text_of(path: &Path) -> Result<String, ImportError> {
     let failed = |error: std::io::Error| ImportError::file(path, error.to_string());
-    if std::fs::metadata(path).map_err(failed)?.len() > MAX_CONFIG {
+    let about = std::fs::metadata(path).map_err(failed)?;
+    if !about.is_file() {
+        return Err(ImportError::file(path, "it is no regular file"));
+    }
+    if about.len() > MAX_CONFIG {
         return Err(ImportError::file(
             path,
             "it is too long for a configuration",

@@ -2,8 +2,8 @@
 
 use crate::import::dialect::table::Table;
 use crate::import::dialect::{
-    clip, facebook_mae, siglip, timm, timm_eva, timm_naflex, torchvision, transformers_dinov2,
-    transformers_dinov3, transformers_mae, transformers_vit,
+    clip, facebook_mae, flax, siglip, timm, timm_eva, timm_naflex, torchvision,
+    transformers_dinov2, transformers_dinov3, transformers_mae, transformers_vit,
 };
 use crate::import::error::ImportError;
 
@@ -32,6 +32,8 @@ pub enum Dialect {
     Clip,
     /// transformers' SigLIP and SigLIP2, the vision tower.
     Siglip,
+    /// JAX checkpoints, `.npz`: AugReg's and big_vision's, FlexiViT among them. Read, not written.
+    Flax,
 }
 
 impl Dialect {
@@ -48,6 +50,7 @@ impl Dialect {
         Self::TransformersDinov3,
         Self::Clip,
         Self::Siglip,
+        Self::Flax,
     ];
 
     pub(crate) fn table(self) -> &'static Table {
@@ -63,6 +66,7 @@ impl Dialect {
             Self::FacebookMae => &facebook_mae::TABLE,
             Self::Clip => &clip::TABLE,
             Self::Siglip => &siglip::TABLE,
+            Self::Flax => &flax::TABLE,
         }
     }
 

@@ -3,6 +3,8 @@
 mod clip;
 mod dialect;
 mod facebook_mae;
+mod flax;
+mod flax_order;
 mod row;
 mod siglip;
 mod table;
@@ -16,4 +18,5 @@ mod transformers_mae;
 mod transformers_vit;
 
 pub use dialect::Dialect;
+pub(crate) use flax_order::FlaxOrder;
 pub(crate) use row::{How, Row, Which};

@@ -13,6 +13,8 @@ pub(crate) enum How {
     InProjection,
     /// As these thirds of such a projection.
     Thirds([usize; 2]),
+    /// As Flax has it, perhaps in several parts: kernels turned, names like `Dense_0/kernel`.
+    Flax,
 }
 
 /// Which parameter of a part.
@@ -81,6 +83,16 @@ impl Row {
         }
     }
 
+    /// A part as Flax has it.
+    pub(crate) const fn flax(ours: &'static str, theirs: &'static [&'static str]) -> Self {
+        Self {
+            ours,
+            theirs,
+            how: How::Flax,
+            axes: None,
+        }
+    }
+
     /// The same part, of so many axes there.
     pub(crate) const fn with_axes(mut self, axes: usize) -> Self {
         self.axes = Some(axes);
@@ -93,6 +105,9 @@ impl Row {
         let fused = matches!(self.how, How::InProjection | How::Thirds(_));
         let suffix = match (kind, which) {
             (Kind::Tensor | Kind::Table { .. }, _) => "",
+            (_, Which::Bias) if self.how == How::Flax => "/bias",
+            (Kind::Norm, _) if self.how == How::Flax => "/scale",
+            _ if self.how == How::Flax => "/kernel",
             (_, Which::Weight) if fused => "_weight",
             (_, Which::Bias) if fused => "_bias",
             (_, Which::Weight) => ".weight",
@@ -128,5 +143,9 @@ mod tests {
         let row = Row::in_projection("a", &["b.in_proj"]);
         let names = row.names("a", Kind::Linear, Which::Weight);
         assert_eq!(names.unwrap(), ["b.in_proj_weight"]);
+        let row = Row::flax("a", &["b"]);
+        for (kind, name) in [(Kind::Norm, "b/scale"), (Kind::Linear, "b/kernel")] {
+            assert_eq!(row.names("a", kind, Which::Weight).unwrap(), [name]);
+        }
     }
 }

@@ -10,7 +10,7 @@ pub(crate) struct Table {
     /// Names that must be there, `|` between names of which one suffices.
     pub(crate) signature: &'static [&'static str],
     pub(crate) rows: &'static [&'static [Row]],
-    /// What names of other towers start with.
+    /// Names of other towers, or what they start with, a dot or slash last.
     pub(crate) elsewhere: &'static [&'static str],
 }
 

@@ -1,6 +1,7 @@
 //! A checkpoint on disk.
 
-use std::fs::File;
+use std::collections::HashMap;
+use std::fs::{File, metadata};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -8,19 +9,23 @@ use crate::import::error::ImportError;
 use crate::import::file::entry::Entry;
 use crate::import::file::header::{MAX_HEADER, parse_header};
 use crate::import::file::index::parse_index;
+use crate::import::file::npz::read_npz;
 use crate::import::file::sniff::foreign;
 use crate::import::file::torch::read_torch;
+use crate::import::file::zip::members;
 
 /// Largest index that is read.
 const MAX_INDEX: u64 = 64 << 20;
 
-/// A checkpoint in one safetensors file, in several with an index, or in a file of `torch.save`. Opening it reads headers
-/// alone, and nothing in it is run.
+/// A checkpoint in one safetensors file, in several with an index, in a file of `torch.save`, or in one of `numpy.savez`.
+/// Opening it reads headers alone, and nothing in it is run.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
     shards: Vec<Shard>,
     entries: Vec<(usize, Entry)>,
+    /// Where in `entries` a name is: a file may hold a million.
+    places: HashMap<String, usize>,
 }
 
 #[derive(Debug)]
@@ -30,8 +35,8 @@ struct Shard {
 }
 
 impl Checkpoint {
-    /// Opens a `.safetensors` file, an index (`.json`) of several, a folder that holds either as `model.safetensors`, or a
-    /// file of `torch.save` (`.pth`, `.bin`).
+    /// Opens a `.safetensors` file, an index (`.json`) of several, a folder that holds either as `model.safetensors`, a
+    /// file of `torch.save` (`.pth`, `.bin`), or one of `numpy.savez` (`.npz`).
     ///
     /// # Errors
     ///
@@ -42,12 +47,16 @@ impl Checkpoint {
             path: path.clone(),
             shards: Vec::new(),
             entries: Vec::new(),
+            places: HashMap::new(),
         };
         if path.extension().is_some_and(|end| end == "json") {
             checkpoint.add_index(&path)?;
         } else {
             checkpoint.add_shard(&path)?;
         }
+        let names = checkpoint.entries.iter().enumerate();
+        let places = names.map(|(place, (_, entry))| (entry.name.clone(), place));
+        checkpoint.places = places.collect();
         Ok(checkpoint)
     }
 
@@ -63,7 +72,8 @@ impl Checkpoint {
 
     /// The tensor called `name`.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
-        self.entries().find(|entry| entry.name == name)
+        let place = self.places.get(name)?;
+        Some(&self.entries[*place].1)
     }
 
     /// The bytes of the tensor called `name`, in little-endian order.
@@ -72,7 +82,7 @@ impl Checkpoint {
     ///
     /// [`ImportError::File`] if there is no such tensor or the file ends before it does.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, ImportError> {
-        let found = self.entries.iter().find(|(_, entry)| entry.name == name);
+        let found = self.places.get(name).map(|place| &self.entries[*place]);
         let Some((shard, entry)) = found else {
             return Err(ImportError::file(&self.path, format!("no tensor '{name}'")));
         };
@@ -90,7 +100,7 @@ impl Checkpoint {
     fn add_index(&mut self, path: &Path) -> Result<(), ImportError> {
         let failed = |error: std::io::Error| ImportError::file(path, error.to_string());
         let mut text = String::new();
-        let file = File::open(path).map_err(failed)?;
+        let file = regular(path)?;
         file.take(MAX_INDEX)
             .read_to_string(&mut text)
             .map_err(failed)?;
@@ -139,11 +149,20 @@ fn weights_file(path: &Path) -> Result<PathBuf, ImportError> {
     })
 }
 
+/// Opens a file; a pipe or a device, which would wait or never end, is refused.
+fn regular(path: &Path) -> Result<File, ImportError> {
+    let failed = |error: std::io::Error| ImportError::file(path, error.to_string());
+    if !metadata(path).map_err(failed)?.is_file() {
+        return Err(ImportError::file(path, "it is no regular file"));
+    }
+    File::open(path).map_err(failed)
+}
+
 /// Tensors of a file, and where their bytes start.
 fn read_header(path: &Path) -> Result<(Vec<Entry>, u64), ImportError> {
     let failed = |error: std::io::Error| ImportError::file(path, error.to_string());
     let refuse = |reason: String| ImportError::file(path, reason);
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = regular(path)?;
     let size = file.metadata().map_err(failed)?.len();
     let mut start = Vec::with_capacity(64);
     (&mut file)
@@ -154,7 +173,7 @@ fn read_header(path: &Path) -> Result<(Vec<Entry>, u64), ImportError> {
         return Err(refuse(reason.to_owned()));
     }
     if start.starts_with(b"PK\x03\x04") {
-        return Ok((read_torch(&mut file, size).map_err(refuse)?, 0));
+        return Ok((read_archive(&mut file, size).map_err(refuse)?, 0));
     }
     let Some(length) = start
         .first_chunk::<8>()
@@ -173,6 +192,15 @@ fn read_header(path: &Path) -> Result<(Vec<Entry>, u64), ImportError> {
     file.read_exact(&mut json).map_err(failed)?;
     let data = usize::try_from(rest - length).map_err(|error| refuse(error.to_string()))?;
     Ok((parse_header(&json, data).map_err(refuse)?, 8 + length))
+}
+
+/// Tensors of a zip archive: NumPy's or PyTorch's.
+fn read_archive(file: &mut File, size: u64) -> Result<Vec<Entry>, String> {
+    let members = members(file, size)?;
+    if members.iter().any(|member| member.name.ends_with(".npy")) {
+        return read_npz(file, &members);
+    }
+    read_torch(file, &members)
 }
 
 #[cfg(test)]

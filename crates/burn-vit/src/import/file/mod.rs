@@ -5,6 +5,7 @@ mod dtype;
 mod entry;
 mod header;
 mod index;
+mod npz;
 mod pickle;
 mod sniff;
 mod torch;

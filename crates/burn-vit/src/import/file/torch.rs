@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use crate::import::file::dtype::Dtype;
 use crate::import::file::entry::Entry;
 use crate::import::file::pickle::{Pickled, StoredTensor, unpickle};
-use crate::import::file::zip::{Member, members};
+use crate::import::file::zip::Member;
 
 /// Longest pickle that is read.
 const MAX_PICKLE: u64 = 100_000_000;
@@ -15,18 +15,18 @@ const MAX_PICKLE: u64 = 100_000_000;
 /// Where training scripts keep a model's tensors.
 const WITHIN: &[&str] = &["model", "state_dict", "model_state_dict", "teacher"];
 
-/// The tensors of `file`, with ranges from the start of the file. No value is read and nothing in it is run.
+/// The tensors of the archive `file`, with ranges from the start of the file. No value is read and nothing in it is run.
 ///
 /// # Errors
 ///
 /// What is wrong, in words.
-pub(crate) fn read_torch(file: &mut File, size: u64) -> Result<Vec<Entry>, String> {
-    let members = members(file, size)?;
+pub(crate) fn read_torch(file: &mut File, members: &[Member]) -> Result<Vec<Entry>, String> {
     let pickle = members
         .iter()
         .find(|member| member.name.ends_with("/data.pkl"));
-    let pickle =
-        pickle.ok_or_else(|| "it is a zip archive without PyTorch's data.pkl".to_owned())?;
+    let pickle = pickle.ok_or_else(|| {
+        "it is a zip archive with neither PyTorch's data.pkl nor NumPy's arrays".to_owned()
+    })?;
     if pickle.size > MAX_PICKLE {
         return Err("its pickle is too long".to_owned());
     }

@@ -1,4 +1,4 @@
-//! Where the members of a zip archive lie, as far as PyTorch's files need it.
+//! Where the members of a zip archive lie, as far as PyTorch's and NumPy's files need it.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -62,7 +62,12 @@ fn member(directory: &[u8], at: usize) -> Option<(Result<Member, String>, usize)
     let more = directory.get(at + 46 + name..at + 46 + name + extra)?;
     let next = at + 46 + name + extra + comment;
     if field(10, 2)? != 0 {
-        return Some((Err(format!("'{text}' in it is compressed")), next));
+        return Some((
+            Err(format!(
+                "'{text}' in it is compressed; save it again uncompressed (numpy.savez)"
+            )),
+            next,
+        ));
     }
     let mut long = zip64(more).into_iter();
     let mut wide = |value: u64| match value {
