@@ -34,7 +34,7 @@ mod train;
 pub use accuracy::{TEST_BATCH, accuracy};
 pub use batch::Batch;
 pub use batchers::Batchers;
-pub(crate) use checkpoints::is_checkpoint_file;
+pub(crate) use checkpoints::{is_checkpoint_file, runs_in};
 pub use classifier::Classifier;
 pub use epoch_loader::EpochLoader;
 pub use epoch_means::{EpochMeans, Means};
