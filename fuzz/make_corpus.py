@@ -4,7 +4,8 @@
     python3 fuzz/make_corpus.py
 
 Headers and configurations are those of tests/golden/checkpoints, without their values; pictures are those of
-crates/burn-patch-data/tests. corpus/parquet has a script of its own. Python's standard library is enough; the same files
+crates/burn-patch-data/tests. corpus/parquet has a script of its own, and corpus/run is of a
+run of tiny-mae. Python's standard library is enough; the same files
 give the same corpora.
 """
 
@@ -109,17 +110,6 @@ def idx():
     put("idx", "gzipped", piece(gzip.compress(images, mtime=0)) + gzip.compress(labels, mtime=0))
 
 
-def runs():
-    note = {"id": "0", "program": "test", "settings": {"seed": 0}, "version": "0.1.0"}
-    means = {"loss": "1.5", "accuracy": None}
-    epoch = {"train": means, "test": means, "pictures": 3, "seconds": "0.1"}
-    parts = [{"name": name, "bytes": 3, "sha256": "0" * 64} for name in ["model", "optimizer", "schedule"]]
-    checkpoint = {"run": "0", "phase": "mae", "start": "", "parts": parts, "epochs": [epoch]}
-    manifest = {"sha256": "0" * 64, "checkpoint": checkpoint}
-    put("run", "both", piece(json.dumps(note).encode()) + json.dumps(manifest).encode())
-    put("run", "no-note", piece(b"{") + json.dumps(manifest).encode())
-
-
 def main():
     pictures = {path.name: path.read_bytes() for path in sorted(PICTURES.iterdir())}
     for name, content in pictures.items():
@@ -129,7 +119,6 @@ def main():
     folders(pictures)
     tars(pictures)
     idx()
-    runs()
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ pub fn idx(data: &[u8]) {
         on_bad_picture: OnBadPicture::Stop,
     };
     if let Ok(split) = source.load() {
-        assert!(!split.train.is_empty() && split.train.size.iter().all(|side| *side > 0));
+        assert!(split.train.len() > 0 && split.train.size.iter().all(|side| *side > 0));
         assert!(!split.classes.is_empty() && !split.digest().is_empty());
         let first = split.truncated(1, 1);
         assert_eq!((first.train.len(), first.test.len()), (1, 1));

@@ -113,6 +113,12 @@ fn note(folder: &Path, id: &str, identity: &Identity) -> Result<(), Error> {
     write(&folder.join(NOTE), text.as_bytes())
 }
 
+/// The run that a run.json speaks of; none if the file is damaged.
+pub fn read_note(text: &[u8]) -> Option<Identity> {
+    let note: Note = serde_json::from_slice(text).ok()?;
+    (note.id == note.identity.id()).then_some(note.identity)
+}
+
 /// Whether the run in `folder` is the one of `identity`. A note that is damaged is written anew, since every checkpoint
 /// carries the id as well, unless these say that the run is another.
 fn check(folder: &Path, identity: &Identity, phases: &[&str]) -> Result<(), Error> {
@@ -121,14 +127,11 @@ fn check(folder: &Path, identity: &Identity, phases: &[&str]) -> Result<(), Erro
         Ok(text) => text,
         Err(_) => return Err(Error::NothingToResume(folder.to_owned())),
     };
-    let before = serde_json::from_slice::<Note>(&text)
-        .ok()
-        .filter(|note| note.id == note.identity.id());
-    match before {
-        Some(before) if before.identity == *identity => Ok(()),
+    match read_note(&text) {
+        Some(before) if before == *identity => Ok(()),
         Some(before) => Err(Error::OtherRun {
             path: folder.to_owned(),
-            why: before.identity.difference(identity),
+            why: before.difference(identity),
         }),
         None if is_of_others(folder, &identity.id(), phases) => Err(Error::OtherRun {
             path: folder.to_owned(),

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::output::say;
 use crate::report::files::{UNFINISHED, write};
 use crate::train::epoch_means::EpochMeans;
-use crate::train::manifest::{Manifest, Part};
+use crate::train::manifest::{Manifest, Part, run_of};
 use crate::train::monitor::Monitor;
 use crate::train::phase::Phase;
 
@@ -57,8 +57,9 @@ fn epoch_of(name: &str) -> Option<usize> {
 pub(crate) fn runs_in(folder: &Path) -> BTreeSet<String> {
     let files = files(folder).unwrap_or_default();
     let manifests = files.iter().filter(|path| is_checkpoint_file(path));
-    let manifests = manifests.filter_map(|path| Manifest::from_json(&fs::read(path).ok()?).ok());
-    manifests.map(|manifest| manifest.run).collect()
+    manifests
+        .filter_map(|path| run_of(&fs::read(path).ok()?).ok())
+        .collect()
 }
 
 /// Why an epoch's checkpoint does not count.

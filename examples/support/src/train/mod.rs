@@ -38,6 +38,7 @@ pub(crate) use checkpoints::{is_checkpoint_file, runs_in};
 pub use classifier::Classifier;
 pub use epoch_loader::EpochLoader;
 pub use epoch_means::{EpochMeans, Means};
+pub use manifest::run_of;
 pub use outcome::Outcome;
 pub use phase::Phase;
 pub use picture_batcher::{PictureBatcher, noise_per_picture};
