@@ -12,6 +12,10 @@ const LEAST_BYTES: u64 = 64 << 20;
 /// Pixels of a picture for each pixel that is asked for, beyond which it is refused.
 const PIXELS_PER_PIXEL: u64 = 4096;
 
+/// Longest side of a picture for each pixel of the other: resized to a model's size, a longer one would take as much
+/// memory as a bomb.
+const LONGEST: u32 = 256;
+
 /// Why a file is no usable picture.
 #[derive(thiserror::Error, Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
@@ -39,6 +43,12 @@ pub enum Why {
     /// It lies beside the class folders.
     #[error("in no class folder")]
     NoClass,
+    /// It lies beside shards, which are read in its place.
+    #[error("beside shards")]
+    BesideShards,
+    /// Of a held-out part beside another one, which is read in its place.
+    #[error("of a part that is not read")]
+    UnreadPart,
     /// Held out, of a class that has no training pictures.
     #[error("of a class without training pictures")]
     Untrained,
@@ -59,6 +69,8 @@ impl Why {
             Self::TooLarge(_) => "too large",
             Self::Unreadable(_) => "unreadable",
             Self::NoClass => "in no class folder",
+            Self::BesideShards => "beside shards",
+            Self::UnreadPart => "of a part that is not read",
             Self::Untrained => "of a class without training pictures",
             Self::NoLabel => "without a label",
         }
@@ -93,6 +105,11 @@ pub fn decode(bytes: &[u8], side: u32) -> Result<RgbImage, Why> {
     limits.max_alloc = Some(LEAST_BYTES + PIXELS_PER_PIXEL * 3 * u64::from(side) * u64::from(side));
     reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(why)?;
+    let (width, height) = decoder.dimensions();
+    if width.max(height) / LONGEST > width.min(height) {
+        let got = format!("{width}×{height} pixels, one side more than {LONGEST} times the other");
+        return Err(Why::TooLarge(got));
+    }
     limits.reserve(decoder.total_bytes()).map_err(why)?;
     decoder.set_limits(limits).map_err(why)?;
     let orientation = decoder.orientation().map_err(why)?;
@@ -170,6 +187,15 @@ mod tests {
         ]
         .concat();
         assert!(matches!(decode(&bomb, 32), Err(Why::TooLarge(_))));
+    }
+
+    #[test]
+    fn a_picture_that_is_all_length_is_refused() {
+        assert!(decode(&png(&RgbaImage::new(2, 512)), 8).is_ok());
+        for (width, height) in [(1, 600), (1025, 2)] {
+            let got = decode(&png(&RgbaImage::new(width, height)), 8);
+            assert!(matches!(got, Err(Why::TooLarge(_))), "{got:?}");
+        }
     }
 
     /// A chunk of a PNG file.

@@ -142,6 +142,36 @@ fn a_class_that_is_only_held_out_is_counted_not_trained() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn what_lies_beside_the_parts_is_counted() {
+    let folder = tree(&["train/a/0.png", "test/a/0.png", "val/a/0.png", "0.png"]);
+    let sets = open(folder.path()).unwrap();
+    assert_eq!(counts(&sets), (1, Some(1), 2));
+    let summary = sets.summary();
+    assert!(
+        summary.contains("1 in no class folder")
+            && summary.contains("1 of a part that is not read"),
+        "{summary}"
+    );
+}
+
+#[test]
+fn links_in_a_circle_come_to_an_end_and_bring_no_other_class() {
+    let folder = tree(&["a/0.png", "a/deep/1.png", "b/0.png"]);
+    for (link, to) in [
+        ("a/up", ".."),
+        ("a/deep/round", "../../a"),
+        ("b/up", ".."),
+        ("a/other", "../b"),
+    ] {
+        std::os::unix::fs::symlink(to, folder.path().join(link)).unwrap();
+    }
+    let sets = open(folder.path()).unwrap();
+    // What a link to elsewhere leads to is of the class that it stands in.
+    assert_eq!(counts(&sets), (4, None, 0));
+    assert_eq!(labels(&sets.train), [0, 0, 0, 1]);
+}
+
+#[test]
 fn a_class_name_that_is_not_utf8_is_read() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
@@ -259,6 +289,23 @@ fn tar_shards_pair_pictures_with_labels_by_key() {
     assert_eq!(open(folder.path()).unwrap().classes, ["cat", "dog", "owl"]);
     let one = open(&folder.path().join("train-0.tar")).unwrap();
     assert_eq!(counts(&one), (2, None, 0));
+}
+
+#[test]
+fn what_lies_beside_shards_is_counted() {
+    let folder = tree(&["cat/0.png", "dog/0.png"]);
+    tar(
+        &folder.path().join("backup.tar"),
+        &[("0.png", &png()), ("0.cls", b"0")],
+    );
+    put(folder.path(), "classnames.txt", b"one");
+    let sets = open(folder.path()).unwrap();
+    assert_eq!(counts(&sets), (1, None, 2));
+    assert!(
+        sets.summary().ends_with("left out: 2 beside shards"),
+        "{}",
+        sets.summary()
+    );
 }
 
 #[test]

@@ -88,3 +88,23 @@ fn pictures_labels_and_names_are_read_and_the_copy_goes_with_the_set() {
     drop(sets);
     assert!(!Path::new(&copy).exists());
 }
+
+/// The lowest bit of a number in the footer is its sign.
+#[test]
+fn a_footer_with_a_bit_flipped_is_read_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("train.parquet");
+    write(&path, &[10, 20]);
+    let whole = std::fs::read(&path).unwrap();
+    let footer = whole.len()
+        - 8
+        - u32::from_le_bytes(*whole[..whole.len() - 4].last_chunk().unwrap()) as usize;
+    for at in footer..whole.len() {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        std::fs::write(&path, flipped).unwrap();
+        if let Ok(sets) = open(&path) {
+            assert!(sets.train.len() <= 2);
+        }
+    }
+}

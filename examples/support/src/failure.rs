@@ -9,6 +9,7 @@ use clap::Parser;
 
 use crate::error::Error;
 use crate::output::complain;
+use crate::signal::SIGHUP;
 use crate::{stop, terminal};
 
 /// The first panic's message: a worker's panic makes its caller panic with a less telling one.
@@ -28,10 +29,7 @@ pub fn program<A: Parser>(work: impl FnOnce(&A) -> Result<(), Error>) -> ExitCod
     stop::listen();
     match catch(|| work(&args)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(format_args!("error: {error}"));
-            ExitCode::from(error.exit_code())
-        }
+        Err(error) => ExitCode::from(told(error)),
     }
 }
 
@@ -55,13 +53,22 @@ fn on_panic(info: &PanicHookInfo<'_>, main: ThreadId) {
     let thread = current();
     if thread.id() != main && is_waited_for_in_vain(&thread) {
         terminal::restore();
-        complain(format_args!("error: {message}"));
-        exit(1);
+        exit(told(Error::Panicked(message)).into());
     }
     FIRST
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .get_or_insert(message);
+}
+
+/// Says what went wrong; the exit code. A view panics when its terminal goes: the cause is the hang-up.
+fn told(error: Error) -> u8 {
+    let error = match error {
+        Error::Panicked(_) if terminal::is_gone() => Error::Stopped { signal: SIGHUP },
+        error => error,
+    };
+    complain(format_args!("error: {error}"));
+    error.exit_code()
 }
 
 /// Whether the others would wait for ever for this thread's answer: burn-train's workers. The threads that a device

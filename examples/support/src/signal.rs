@@ -1,12 +1,15 @@
 //! Signals by number.
 
+/// The number of SIGHUP, which a terminal that goes sends.
+pub(crate) const SIGHUP: i32 = 1;
+
 /// The number of SIGINT, which Ctrl-C sends.
 pub(crate) const SIGINT: i32 = 2;
 
 /// What people call a signal.
 pub(crate) fn name(signal: i32) -> &'static str {
     match signal {
-        1 => "SIGHUP",
+        SIGHUP => "SIGHUP",
         SIGINT => "SIGINT (Ctrl-C)",
         15 => "SIGTERM",
         _ => "a signal",

@@ -10,12 +10,18 @@ pub(crate) fn takes_a_view() -> bool {
 }
 
 #[cfg(unix)]
-pub(crate) use unix::{keep_signals, restore};
+pub(crate) use unix::{is_gone, keep_signals, restore};
 
 /// Elsewhere Ctrl-C stays with the view.
 #[cfg(not(unix))]
 pub(crate) fn keep_signals<T>(open: impl FnOnce() -> T) -> T {
     open()
+}
+
+/// Elsewhere nobody knows.
+#[cfg(not(unix))]
+pub(crate) fn is_gone() -> bool {
+    false
 }
 
 /// Elsewhere the view restores the terminal.
@@ -24,8 +30,9 @@ pub(crate) fn restore() {}
 
 #[cfg(unix)]
 mod unix {
-    use std::io::{Write, stdin, stdout};
+    use std::io::{IsTerminal, Write, stdin, stdout};
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread::sleep;
     use std::time::{Duration, Instant};
 
@@ -42,8 +49,17 @@ mod unix {
     /// The terminal as it was, while the view changes it.
     static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
+    /// Whether a view was to be drawn.
+    static VIEW: AtomicBool = AtomicBool::new(false);
+
+    /// Whether the terminal of the view is there no more.
+    pub(crate) fn is_gone() -> bool {
+        VIEW.load(Ordering::SeqCst) && !stdin().is_terminal()
+    }
+
     /// Runs `open`, which turns the terminal raw, and then lets Ctrl-C send its signal again.
     pub(crate) fn keep_signals<T>(open: impl FnOnce() -> T) -> T {
+        VIEW.store(true, Ordering::SeqCst);
         if let (Ok(before), Ok(mut slot)) = (tcgetattr(stdin()), BEFORE.lock()) {
             *slot = Some(before);
         }

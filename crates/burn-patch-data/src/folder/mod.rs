@@ -6,4 +6,4 @@ mod walk;
 
 pub(crate) use parts::{Parts, parts};
 pub(crate) use read::read;
-pub(crate) use walk::visible;
+pub(crate) use walk::{files, visible};

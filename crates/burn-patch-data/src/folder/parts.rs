@@ -9,6 +9,8 @@ use crate::folder::walk::visible;
 pub(crate) struct Parts {
     pub(crate) train: PathBuf,
     pub(crate) test: Option<PathBuf>,
+    /// What lies beside them: files, and parts that are not read.
+    pub(crate) beside: Vec<PathBuf>,
 }
 
 /// `train` with `test`, `val`, `valid` or `validation` beside it, `train` alone, or the folder itself.
@@ -18,15 +20,15 @@ pub(crate) fn parts(folder: &Path) -> Result<Parts, Error> {
         return Ok(Parts {
             train: folder.to_owned(),
             test: None,
+            beside: vec![],
         });
     }
     let held_out = ["test", "val", "valid", "validation"].map(|name| folder.join(name));
     let test = held_out.into_iter().find(|path| path.is_dir());
     let known = [Some(&train), test.as_ref()];
-    let other = visible(folder)?
-        .into_iter()
-        .filter(|path| path.is_dir() && !known.contains(&Some(path)))
-        .find(|path| !is_part(path));
+    let mut beside = visible(folder)?;
+    beside.retain(|path| !known.contains(&Some(path)));
+    let other = beside.iter().find(|path| path.is_dir() && !is_part(path));
     match other {
         Some(other) => Err(Error::set(
             folder,
@@ -35,7 +37,11 @@ pub(crate) fn parts(folder: &Path) -> Result<Parts, Error> {
                 other.file_name().unwrap_or_default().display()
             ),
         )),
-        None => Ok(Parts { train, test }),
+        None => Ok(Parts {
+            train,
+            test,
+            beside,
+        }),
     }
 }
 

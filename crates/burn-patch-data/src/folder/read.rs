@@ -26,8 +26,15 @@ struct Class {
 }
 
 pub(crate) fn read(folder: &Path) -> Result<Sets, Error> {
-    let Parts { train, test } = parts(folder)?;
+    let Parts {
+        train,
+        test,
+        beside,
+    } = parts(folder)?;
     let mut left_out = LeftOut::default();
+    for path in &beside {
+        leave(path, &mut left_out)?;
+    }
     let train_classes = classes(&train, &mut left_out)?;
     let names: BTreeSet<&str> = train_classes
         .iter()
@@ -52,6 +59,18 @@ pub(crate) fn read(folder: &Path) -> Result<Sets, Error> {
         classes: names,
         left_out,
     })
+}
+
+/// Counts a file beside the parts, or all files of a part that is not read.
+fn leave(path: &Path, left_out: &mut LeftOut) -> Result<(), Error> {
+    if !path.is_dir() {
+        left_out.add(|| path.display().to_string(), &Why::NoClass);
+        return Ok(());
+    }
+    for file in files(path)? {
+        left_out.add(|| file.display().to_string(), &Why::UnreadPart);
+    }
+    Ok(())
 }
 
 /// Those of the classes held out that have training pictures.

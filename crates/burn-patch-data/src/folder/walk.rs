@@ -1,5 +1,6 @@
 //! Files below a folder.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
@@ -18,15 +19,23 @@ pub(crate) fn visible(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// Every file below a folder, sorted within each.
-pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+/// Every file below a folder, sorted within each. What links lead to is read once, and a folder above not at all: links
+/// in a circle would never end.
+pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let real = folder.canonicalize().map_err(Error::io(folder))?;
+    let mut seen: BTreeSet<PathBuf> = real.ancestors().map(Path::to_owned).collect();
     let mut files = Vec::new();
+    add(folder, &mut files, &mut seen)?;
+    Ok(files)
+}
+
+fn add(folder: &Path, files: &mut Vec<PathBuf>, seen: &mut BTreeSet<PathBuf>) -> Result<(), Error> {
     for path in visible(folder)? {
-        if path.is_dir() {
-            files.extend(self::files(&path)?);
-        } else {
+        if !path.is_dir() {
             files.push(path);
+        } else if seen.insert(path.canonicalize().map_err(Error::io(&path))?) {
+            add(&path, files, seen)?;
         }
     }
-    Ok(files)
+    Ok(())
 }

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::decode::Why;
 use crate::error::Error;
-use crate::folder::{Parts, parts, visible};
+use crate::folder::{Parts, files, parts, visible};
 use crate::left_out::LeftOut;
 use crate::picture_set::PictureSet;
 use crate::sets::Sets;
@@ -28,6 +29,8 @@ pub(crate) struct Shards {
     folder: PathBuf,
     train: Vec<(PathBuf, Kind)>,
     test: Vec<(PathBuf, Kind)>,
+    /// Files beside them.
+    others: Vec<PathBuf>,
 }
 
 /// The shards that `path` is or holds; none if it is no shard and holds none.
@@ -38,9 +41,10 @@ pub(crate) fn find(path: &Path) -> Result<Option<Shards>, Error> {
             folder,
             train: vec![(path.to_owned(), kind)],
             test: vec![],
+            others: vec![],
         }));
     }
-    let Parts { train, test } = parts(path)?;
+    let Parts { train, test, .. } = parts(path)?;
     let (test_names, train_names): (Vec<_>, Vec<_>) = shards(&train)?
         .into_iter()
         .partition(|(path, _)| test.is_none() && is_held_out(path));
@@ -48,10 +52,20 @@ pub(crate) fn find(path: &Path) -> Result<Option<Shards>, Error> {
         Some(test) => shards(test)?,
         None => test_names,
     };
-    Ok((!train_names.is_empty()).then(|| Shards {
+    if train_names.is_empty() {
+        return Ok(None);
+    }
+    let mut others = files(path)?;
+    let is_read = |file: &PathBuf| {
+        let mut shards = train_names.iter().chain(&test);
+        shards.any(|(shard, _)| shard == file) || *file == path.join(CLASS_NAMES)
+    };
+    others.retain(|file| !is_read(file));
+    Ok(Some(Shards {
         folder: path.to_owned(),
         train: train_names,
         test,
+        others,
     }))
 }
 
@@ -109,6 +123,9 @@ impl Shards {
             None => (0..count).map(|label| label.to_string()).collect(),
         };
         let mut left_out = LeftOut::default();
+        for path in &self.others {
+            left_out.add(|| path.display().to_string(), &Why::BesideShards);
+        }
         let mut set = |part: Part| {
             left_out.merge(part.left_out);
             PictureSet {

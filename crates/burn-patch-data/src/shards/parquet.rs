@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,7 +18,24 @@ use crate::shards::part::Part;
 ///
 /// Rows cannot be read singly, so their pictures are copied once to a temporary file, which goes with the
 /// set; memory holds one row at a time.
+///
+/// The format's crate panics over some damaged files: that is an error like others here.
 pub(super) fn read(path: &Path) -> Result<Part, Error> {
+    catch_unwind(AssertUnwindSafe(|| read_rows(path))).unwrap_or_else(|panic| {
+        let texts = [
+            panic.downcast_ref::<String>().map(String::as_str),
+            panic.downcast_ref().copied(),
+        ];
+        let why = texts
+            .into_iter()
+            .flatten()
+            .next()
+            .unwrap_or("its reader broke off");
+        Err(Error::set(path, format!("damaged: {why}")))
+    })
+}
+
+fn read_rows(path: &Path) -> Result<Part, Error> {
     let broken = |error: parquet::errors::ParquetError| Error::set(path, error.to_string());
     let file = File::open(path).map_err(Error::io(path))?;
     let reader = SerializedFileReader::new(file).map_err(broken)?;

@@ -8,6 +8,9 @@ use flate2::read::GzDecoder;
 use crate::data::pictures::Pictures;
 use crate::error::Error;
 
+/// Most values of a file: a gigabyte.
+const MOST: usize = 1 << 30;
+
 /// A pair of files.
 pub(super) struct Files {
     pub(super) images: &'static str,
@@ -57,6 +60,13 @@ pub(super) fn decode(images: &[u8], labels: &[u8]) -> Result<Pictures, (File, St
     if shape[0] == 0 {
         return Err((File::Images, "expected pictures, got none".to_owned()));
     }
+    if pixels.is_empty() {
+        let why = format!(
+            "expected pictures with pixels, got {} × {}",
+            shape[1], shape[2]
+        );
+        return Err((File::Images, why));
+    }
     if shape[0] != counts[0] {
         let why = format!(
             "expected one label per image, got {} images and {} labels",
@@ -72,17 +82,22 @@ pub(super) fn decode(images: &[u8], labels: &[u8]) -> Result<Pictures, (File, St
     })
 }
 
-/// `N` dimensions and the bytes behind them.
+/// `N` dimensions and the bytes behind them. No more is unpacked than the header says, and one byte.
 fn idx<const N: usize>(gzipped: &[u8]) -> Result<([usize; N], Vec<u8>), String> {
-    let mut bytes = Vec::new();
-    GzDecoder::new(gzipped)
-        .read_to_end(&mut bytes)
-        .map_err(|error| format!("truncated or not gzip: {error}"))?;
-    let word = |index: usize| {
-        let word = bytes.get(4 * index..4 * index + 4)?;
+    let mut file = GzDecoder::new(gzipped);
+    let mut read = |bytes: u64| {
+        let mut content = Vec::new();
+        let read = file.by_ref().take(bytes).read_to_end(&mut content);
+        read.map(|_| content)
+            .map_err(|error| format!("truncated or not gzip: {error}"))
+    };
+    let header = read(4 * (N as u64 + 1))?;
+    let mut words = header.chunks_exact(4);
+    let mut word = || {
+        let word = words.next()?;
         Some(u32::from_be_bytes(word.try_into().ok()?))
     };
-    let magic = word(0).ok_or("no header")?;
+    let magic = word().ok_or("no header")?;
     if magic != 0x0800 + N as u32 {
         return Err(format!(
             "expected idx magic {:#06x}, got {magic:#06x}",
@@ -90,21 +105,25 @@ fn idx<const N: usize>(gzipped: &[u8]) -> Result<([usize; N], Vec<u8>), String> 
         ));
     }
     let mut shape = [0; N];
-    for (index, side) in shape.iter_mut().enumerate() {
-        *side = word(index + 1).ok_or("header cut short")? as usize;
+    for side in &mut shape {
+        *side = word().ok_or("header cut short")? as usize;
     }
-    let values = bytes.split_off(4 * (N + 1));
     let expected = shape
         .iter()
-        .try_fold(1usize, |product, side| product.checked_mul(*side));
-    let expected = expected.ok_or("sizes overflow")?;
-    if values.len() != expected {
-        return Err(format!(
-            "truncated: expected {expected} bytes after the header, got {}",
-            values.len()
-        ));
+        .try_fold(1usize, |product, side| product.checked_mul(*side))
+        .filter(|expected| *expected <= MOST);
+    let expected =
+        expected.ok_or_else(|| format!("expected at most {MOST} values, got {shape:?}"))?;
+    let values = read(expected as u64 + 1)?;
+    match values.len() {
+        got if got < expected => Err(format!(
+            "truncated: expected {expected} bytes after the header, got {got}"
+        )),
+        got if got > expected => Err(format!(
+            "expected {expected} bytes after the header, got more"
+        )),
+        _ => Ok((shape, values)),
     }
-    Ok((shape, values))
 }
 
 #[cfg(test)]
@@ -148,6 +167,44 @@ mod tests {
         let whole = gzip(&images);
         let (_, error) = decode(&whole[..whole.len() / 2], &labels).unwrap_err();
         assert!(error.contains("truncated"), "{error}");
+    }
+
+    /// Many zeros, of which the header says two.
+    #[test]
+    fn no_more_is_unpacked_than_the_header_says() {
+        let header = [0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 1];
+        let mut bomb = Vec::new();
+        let zeros = std::io::repeat(0).take(1 << 20);
+        GzEncoder::new(header.chain(zeros), Compression::fast())
+            .read_to_end(&mut bomb)
+            .unwrap();
+        let (_, error) = decode(&bomb, &gzip(&[0, 0, 8, 1, 0, 0, 0, 1, 4])).unwrap_err();
+        assert!(
+            error.contains("expected 2 bytes after the header, got more"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn sizes_that_no_set_has_are_refused() {
+        for sides in [
+            [1 << 31, 1 << 31, 1 << 31],
+            [u32::MAX; 3],
+            [1 << 20, 1 << 10, 2],
+        ] {
+            let words = [0x803].into_iter().chain(sides);
+            let header: Vec<u8> = words.flat_map(u32::to_be_bytes).collect();
+            let (_, error) = decode(&gzip(&header), &gzip(&[])).unwrap_err();
+            assert!(error.contains("expected at most"), "{error}");
+        }
+        let empty = [0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9];
+        let labels = gzip(&[0, 0, 8, 1, 0, 0, 0, 1, 4]);
+        let (file, error) = decode(&gzip(&empty), &labels).unwrap_err();
+        assert_eq!(
+            (file, error.contains("pixels")),
+            (File::Images, true),
+            "{error}"
+        );
     }
 
     #[test]

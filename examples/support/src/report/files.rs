@@ -1,7 +1,7 @@
 //! Result files, and the check before training that they can be written.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
@@ -18,7 +18,11 @@ pub fn make_writable(out: &Path) -> Result<(), Error> {
     let probe = out.join(".burn-patch-write-test");
     fs::create_dir_all(out)
         .and_then(|()| File::create(&probe))
-        .and_then(|_| fs::remove_file(&probe))
+        .and_then(|_| match fs::remove_file(&probe) {
+            // Another run that looks at the same moment has removed it.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        })
         .map_err(|error| Error::output(out, error))
 }
 
@@ -50,6 +54,17 @@ fn unfinished(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_runs_may_look_at_one_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let look = || (0..2000).try_for_each(|_| make_writable(folder.path()));
+        std::thread::scope(|scope| {
+            for thread in [scope.spawn(look), scope.spawn(look)] {
+                thread.join().unwrap().unwrap();
+            }
+        });
+    }
 
     #[test]
     fn what_cannot_be_written_leaves_what_was_there() {

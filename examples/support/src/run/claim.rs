@@ -41,8 +41,10 @@ impl Claim {
             Err(TryLockError::WouldBlock) => return Err(Error::InUse(folder.to_owned())),
             Err(TryLockError::Error(error)) => return Err(broken(error)),
         }
-        let mut listed = String::new();
-        lock.read_to_string(&mut listed).map_err(broken)?;
+        let mut listed = Vec::new();
+        lock.read_to_end(&mut listed).map_err(broken)?;
+        // In a list that is damaged, the lines that are whole count.
+        let listed = String::from_utf8_lossy(&listed);
         let ours: Vec<&str> = listed.lines().collect();
         for name in names.iter().filter(|name| !ours.contains(name)) {
             let path = folder.join(name);
@@ -97,6 +99,9 @@ mod tests {
         assert!(matches!(take(&["runs"]), Err(Error::InUse(_))));
         drop(claim);
         fs::write(&path, "ours").unwrap();
+        let list = folder.path().join(".test.lock");
+        let damaged = [&fs::read(&list).unwrap()[..], b"\xff"].concat();
+        fs::write(&list, damaged).unwrap();
         drop(take(&["runs", "metrics.json"]).unwrap());
         fs::write(folder.path().join("curves.png"), "foreign").unwrap();
         let error = take(&["runs", "curves.png"]).unwrap_err();

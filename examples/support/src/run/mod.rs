@@ -8,4 +8,4 @@ mod run_folder;
 pub use claim::Claim;
 pub use digest::{digest, model_digest};
 pub use identity::Identity;
-pub use run_folder::RunFolder;
+pub use run_folder::{RunFolder, read_note};

@@ -11,7 +11,7 @@ use crate::output::say;
 use crate::report::files::{UNFINISHED, write};
 use crate::run::claim::Claim;
 use crate::run::identity::Identity;
-use crate::train::is_checkpoint_file;
+use crate::train::{is_checkpoint_file, runs_in};
 
 /// The run.
 const RUNS: &str = "runs";
@@ -64,7 +64,7 @@ impl RunFolder {
         }
         let id = identity.id();
         if resume {
-            check(&path, identity)?;
+            check(&path, identity, phases)?;
         } else {
             if let Some(foreign) = foreign(&path, phases) {
                 return Err(Error::Foreign {
@@ -113,22 +113,29 @@ fn note(folder: &Path, id: &str, identity: &Identity) -> Result<(), Error> {
     write(&folder.join(NOTE), text.as_bytes())
 }
 
+/// The run that a run.json speaks of; none if the file is damaged.
+pub fn read_note(text: &[u8]) -> Option<Identity> {
+    let note: Note = serde_json::from_slice(text).ok()?;
+    (note.id == note.identity.id()).then_some(note.identity)
+}
+
 /// Whether the run in `folder` is the one of `identity`. A note that is damaged is written anew, since every checkpoint
-/// carries the id as well.
-fn check(folder: &Path, identity: &Identity) -> Result<(), Error> {
+/// carries the id as well, unless these say that the run is another.
+fn check(folder: &Path, identity: &Identity, phases: &[&str]) -> Result<(), Error> {
     let path = folder.join(NOTE);
     let text = match fs::read(&path) {
         Ok(text) => text,
         Err(_) => return Err(Error::NothingToResume(folder.to_owned())),
     };
-    let before = serde_json::from_slice::<Note>(&text)
-        .ok()
-        .filter(|note| note.id == note.identity.id());
-    match before {
-        Some(before) if before.identity == *identity => Ok(()),
+    match read_note(&text) {
+        Some(before) if before == *identity => Ok(()),
         Some(before) => Err(Error::OtherRun {
             path: folder.to_owned(),
-            why: before.identity.difference(identity),
+            why: before.difference(identity),
+        }),
+        None if is_of_others(folder, &identity.id(), phases) => Err(Error::OtherRun {
+            path: folder.to_owned(),
+            why: format!("{NOTE} is damaged, and the checkpoints are of other settings or data"),
         }),
         None => {
             say(format_args!(
@@ -138,6 +145,13 @@ fn check(folder: &Path, identity: &Identity) -> Result<(), Error> {
             note(folder, &identity.id(), identity)
         }
     }
+}
+
+/// Whether there are checkpoints, and none of the run `id`.
+fn is_of_others(folder: &Path, id: &str, phases: &[&str]) -> bool {
+    let mut runs = phases.iter().flat_map(|phase| runs_in(&folder.join(phase)));
+    runs.next()
+        .is_some_and(|first| first != id && runs.all(|run| run != id))
 }
 
 /// What lies in a run's folder and is not the run's.

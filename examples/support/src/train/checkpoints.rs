@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::output::say;
 use crate::report::files::{UNFINISHED, write};
 use crate::train::epoch_means::EpochMeans;
-use crate::train::manifest::{Manifest, Part};
+use crate::train::manifest::{Manifest, Part, run_of};
 use crate::train::monitor::Monitor;
 use crate::train::phase::Phase;
 
@@ -51,6 +51,23 @@ fn epoch_of(name: &str) -> Option<usize> {
             .iter()
             .any(|part| kind.strip_suffix(".bpk") == Some(part));
     ours.then(|| epoch.parse().ok()).flatten()
+}
+
+/// Ids of the runs whose checkpoints lie in the folder of a phase.
+pub(crate) fn runs_in(folder: &Path) -> BTreeSet<String> {
+    let files = files(folder).unwrap_or_default();
+    let manifests = files.iter().filter(|path| is_checkpoint_file(path));
+    manifests
+        .filter_map(|path| run_of(&fs::read(path).ok()?).ok())
+        .collect()
+}
+
+/// Why an epoch's checkpoint does not count.
+enum Fault {
+    /// A file of it that is there and cannot be read; it may be whole.
+    Unread(Error),
+    /// A file of it that is missing, damaged or another's.
+    Wrong(PathBuf, String),
 }
 
 impl Checkpoints {
@@ -113,8 +130,8 @@ impl Checkpoints {
                     return Ok((manifest, None));
                 }
                 let path = self.part(epoch, "model");
-                let accepted =
-                    accept(model).map_err(|why| (path, format!("of another model: {why}")));
+                let accepted = accept(model)
+                    .map_err(|why| Fault::Wrong(path, format!("of another model: {why}")));
                 Ok((manifest, Some(accepted?)))
             });
             match checked {
@@ -126,7 +143,8 @@ impl Checkpoints {
                         newest = Some((epoch, accepted));
                     }
                 }
-                Err((path, why)) => {
+                Err(Fault::Unread(error)) => return Err(error),
+                Err(Fault::Wrong(path, why)) => {
                     say(format_args!("{} does not count: {why}", path.display()));
                     self.remove(epoch)?;
                 }
@@ -136,25 +154,19 @@ impl Checkpoints {
         Ok(newest)
     }
 
-    /// The manifest and the model of an epoch's checkpoint, or the file that is not right and why.
-    fn check(&self, epoch: usize) -> Result<(Manifest, Vec<u8>), (PathBuf, String)> {
+    /// The manifest and the model of an epoch's checkpoint.
+    fn check(&self, epoch: usize) -> Result<(Manifest, Vec<u8>), Fault> {
         let path = self.manifest(epoch);
-        let missing = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => "missing, so the checkpoint is not whole".to_owned(),
-            _ => error.to_string(),
-        };
-        let manifest = fs::read(&path)
-            .map_err(missing)
-            .and_then(|bytes| Manifest::from_json(&bytes))
+        let manifest = Manifest::from_json(&content(&path)?)
             .and_then(|manifest| self.is_ours(&manifest, epoch).map(|()| manifest))
-            .map_err(|why| (path, why))?;
+            .map_err(|why| Fault::Wrong(path, why))?;
         let mut model = Vec::new();
         for (part, described) in PARTS.into_iter().zip(&manifest.parts) {
             let path = self.part(epoch, part);
-            let content = fs::read(&path)
-                .map_err(missing)
-                .and_then(|content| described.check(&content).map(|()| content))
-                .map_err(|why| (path, why))?;
+            let content = content(&path)?;
+            described
+                .check(&content)
+                .map_err(|why| Fault::Wrong(path, why))?;
             if part == "model" {
                 model = content;
             }
@@ -222,10 +234,7 @@ impl Checkpoints {
 
     pub(crate) fn read(&self, epoch: usize, part: &str) -> Result<Vec<u8>, Error> {
         let path = self.part(epoch, part);
-        fs::read(&path).map_err(|error| Error::DataFile {
-            path,
-            why: error.to_string(),
-        })
+        fs::read(&path).map_err(|error| unreadable(&path, &error))
     }
 
     /// Removes all but the newest whole checkpoints.
@@ -269,6 +278,23 @@ impl Checkpoints {
     /// The log.
     pub(crate) fn epochs(&self) -> Vec<EpochMeans> {
         self.state().epochs.clone()
+    }
+}
+
+fn content(path: &Path) -> Result<Vec<u8>, Fault> {
+    fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            let why = "missing, so the checkpoint is not whole";
+            Fault::Wrong(path.to_owned(), why.to_owned())
+        }
+        _ => Fault::Unread(unreadable(path, &error)),
+    })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    Error::DataFile {
+        path: path.to_owned(),
+        why: error.to_string(),
     }
 }
 

@@ -32,6 +32,15 @@ struct Sealed {
     checkpoint: Manifest,
 }
 
+/// Id of the run that a checkpoint's manifest names; what is wrong with the manifest otherwise.
+///
+/// # Errors
+///
+/// In words: cut short, or damaged.
+pub fn run_of(manifest: &[u8]) -> Result<String, String> {
+    Manifest::from_json(manifest).map(|manifest| manifest.run)
+}
+
 impl Manifest {
     /// As a file holds it, with a checksum of its own.
     pub(crate) fn to_json(&self) -> String {

@@ -121,3 +121,43 @@ fn a_damaged_note_of_the_run_is_written_anew() {
     assert!(text.contains("all 3 epochs are there already"), "{text}");
     assert_eq!(fs::read(&note).unwrap(), before);
 }
+
+/// With other settings, by mistake, the checkpoints of a run whose note is damaged would not count, and go.
+#[test]
+fn a_damaged_note_does_not_give_a_run_to_other_settings() {
+    let place = Place::new();
+    place.succeeds("out", &BASE);
+    cut(&place.path("out/runs/run.json"));
+    let before = files(&place.path("out"));
+    place.fails(
+        "out",
+        &[&BASE[..], &["--resume", "--seed", "1"]].concat(),
+        1,
+        &["run.json is damaged, and the checkpoints are of other settings or data"],
+    );
+    assert_eq!(files(&place.path("out")), before);
+    let text = resume(&place);
+    assert!(text.contains("all 3 epochs are there already"), "{text}");
+}
+
+/// A folder in a file's place cannot be read, as a file on a failing disk cannot.
+#[test]
+fn what_cannot_be_read_is_not_deleted() {
+    let place = Place::new();
+    place.succeeds("out", &BASE);
+    let part = place.path("out/runs/scratch/epoch-3.optimizer.bpk");
+    fs::rename(&part, place.path("kept")).unwrap();
+    fs::create_dir(&part).unwrap();
+    let before = files(&place.path("out"));
+    place.fails(
+        "out",
+        &[&BASE[..], &["--resume"]].concat(),
+        1,
+        &["epoch-3.optimizer.bpk is not readable: "],
+    );
+    assert_eq!(files(&place.path("out")), before);
+    fs::remove_dir(&part).unwrap();
+    fs::rename(place.path("kept"), &part).unwrap();
+    let text = resume(&place);
+    assert!(text.contains("all 3 epochs are there already"), "{text}");
+}

@@ -104,6 +104,50 @@ fn stopping_in_the_terminal_view_is_no_success() {
     }
 }
 
+/// A window that is closed while the view opens, or later. The shell stays to tell the program's code.
+#[test]
+fn a_terminal_that_goes_ends_the_program_as_sighup_does() {
+    for (moment, delay) in [
+        ("out/runs", 0),
+        ("out/runs", 20),
+        ("out/runs/mae/epoch-2.json", 0),
+    ] {
+        let place = Place::new();
+        let inner = place.command("out", &LONG);
+        let words = inner.get_args().map(|word| word.to_str().unwrap());
+        let line = [env!("CARGO_BIN_EXE_tiny-mae")].into_iter().chain(words);
+        let line = line.collect::<Vec<_>>().join(" ");
+        let mut child = Command::new("script")
+            .args([
+                "-qefc",
+                &format!("trap '' HUP; {line}; echo $? >code"),
+                "/dev/null",
+            ])
+            .current_dir(place.path(""))
+            .env("TERM", "xterm")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("script, of util-linux");
+        wait_until(|| place.path(moment).exists());
+        std::thread::sleep(Duration::from_millis(delay));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let code = || std::fs::read_to_string(place.path("code")).unwrap_or_default();
+        wait_until(|| code().ends_with('\n'));
+        assert_eq!(code().trim(), "129", "{moment} and {delay} ms");
+    }
+}
+
+#[track_caller]
+fn wait_until(done: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it did not come");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 #[test]
 fn a_terminal_that_knows_no_view_or_no_colours_gets_lines() {
     let place = Place::new();

@@ -44,6 +44,12 @@ const HARMLESS: &[&str] = &[
 /// Most values that are kept at once.
 const MOST: usize = 4 << 20;
 
+/// Most bytes that repetitions may take together: each names a value in two bytes and gets all of it.
+const MOST_REPEATED: usize = 64 << 20;
+
+/// Deepest nesting of lists and dictionaries.
+const DEEPEST: usize = 64;
+
 /// The value that `bytes` hold.
 ///
 /// # Errors
@@ -57,6 +63,7 @@ pub(crate) fn unpickle(bytes: &[u8]) -> Result<Pickled, String> {
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
+        repeated: 0,
     };
     loop {
         if machine.stack.len() > MOST {
@@ -74,6 +81,41 @@ struct Machine<'a> {
     stack: Vec<Pickled>,
     marks: Vec<usize>,
     memo: HashMap<usize, Pickled>,
+    /// Bytes that repetitions took so far.
+    repeated: usize,
+}
+
+impl Pickled {
+    /// Its items, or the values of its pairs.
+    fn inner(&self) -> Box<dyn Iterator<Item = &Self> + '_> {
+        match self {
+            Self::List(items) => Box::new(items.iter()),
+            Self::Dict(pairs) => Box::new(pairs.iter().map(|(_, value)| value)),
+            _ => Box::new(std::iter::empty()),
+        }
+    }
+
+    fn depth(&self) -> usize {
+        1 + self.inner().map(Self::depth).max().unwrap_or(0)
+    }
+
+    /// Roughly what a copy of it takes, in bytes.
+    fn weight(&self) -> usize {
+        let own = match self {
+            Self::Text(text) | Self::Global(text) => text.len(),
+            Self::Storage(class, member) => class.len() + member.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + own + self.inner().map(Self::weight).sum::<usize>()
+    }
+}
+
+/// Refuses to put values into a list or dictionary that would then be nested too deeply.
+fn shallow(items: &[Pickled]) -> Result<(), String> {
+    match items.iter().all(|item| item.depth() < DEEPEST) {
+        true => Ok(()),
+        false => Err("its pickle is nested too deeply".to_owned()),
+    }
 }
 
 impl Machine<'_> {
@@ -109,12 +151,12 @@ impl Machine<'_> {
             0x93 => self.stack_global()?,
             b't' | b'l' => {
                 let items = self.since_mark()?;
-                self.stack.push(Pickled::List(items));
+                self.list(items)?;
             }
             count @ 0x85..=0x87 => {
                 let from = self.stack.len().checked_sub(usize::from(count - 0x84));
                 let items = self.stack.split_off(from.ok_or_else(short)?);
-                self.stack.push(Pickled::List(items));
+                self.list(items)?;
             }
             b'e' => {
                 let items = self.since_mark()?;
@@ -209,9 +251,10 @@ impl Machine<'_> {
             | Pickled::Number(_)
             | Pickled::Global(_)
             | Pickled::Storage(..)) => value.clone(),
-            Pickled::List(items) if items.len() <= 8 => Pickled::List(items.clone()),
+            list @ Pickled::List(items) if items.len() <= 8 => list.clone(),
             _ => Pickled::Other,
         };
+        self.repeat(&value)?;
         self.memo.insert(index, value);
         Ok(())
     }
@@ -219,7 +262,23 @@ impl Machine<'_> {
     fn get(&mut self, count: usize) -> Result<(), String> {
         let index = self.number(count)?;
         let value = self.memo.get(&index).cloned().ok_or_else(short)?;
+        self.repeat(&value)?;
         self.stack.push(value);
+        Ok(())
+    }
+
+    /// Counts a copy of `value`, which was within the limit when it was made.
+    fn repeat(&mut self, value: &Pickled) -> Result<(), String> {
+        self.repeated += value.weight();
+        match self.repeated <= MOST_REPEATED {
+            true => Ok(()),
+            false => Err("its pickle repeats too much".to_owned()),
+        }
+    }
+
+    fn list(&mut self, items: Vec<Pickled>) -> Result<(), String> {
+        shallow(&items)?;
+        self.stack.push(Pickled::List(items));
         Ok(())
     }
 
@@ -274,6 +333,7 @@ impl Machine<'_> {
     }
 
     fn append(&mut self, items: Vec<Pickled>) -> Result<(), String> {
+        shallow(&items)?;
         if let Some(Pickled::List(list)) = self.stack.last_mut() {
             list.extend(items);
         }
@@ -281,6 +341,7 @@ impl Machine<'_> {
     }
 
     fn insert(&mut self, items: Vec<Pickled>) -> Result<(), String> {
+        shallow(&items)?;
         if let Some(Pickled::Dict(pairs)) = self.stack.last_mut() {
             let mut items = items.into_iter();
             while let (Some(key), Some(value)) = (items.next(), items.next()) {
@@ -345,6 +406,36 @@ mod tests {
         assert!(error.contains("'os.system'"), "{error}");
         let error = unpickle(b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93.").unwrap_err();
         assert!(error.contains("'builtins.eval'"), "{error}");
+    }
+
+    /// Each list holds the one before it eight times over.
+    #[test]
+    fn repetitions_of_repetitions_are_refused() {
+        let mut bytes = b"\x80\x02]q\x00".to_vec();
+        for level in 0..60 {
+            bytes.push(b'(');
+            bytes.extend([b'h', level].repeat(8));
+            bytes.extend([b'l', b'q', level + 1]);
+        }
+        bytes.push(b'.');
+        let error = unpickle(&bytes).unwrap_err();
+        assert!(error.contains("repeats too much"), "{error}");
+        let long = [
+            b"\x80\x02X\x00\x00\x10\x00".to_vec(),
+            vec![b'a'; 1 << 20],
+            b"q\x00".to_vec(),
+        ]
+        .concat();
+        let error = unpickle(&[long, b"h\x00".repeat(1000)].concat()).unwrap_err();
+        assert!(error.contains("repeats too much"), "{error}");
+    }
+
+    /// Values that deep would overflow the stack when they are dropped.
+    #[test]
+    fn deep_nesting_is_refused() {
+        let deep = [b"\x80\x02]".to_vec(), vec![0x85; 10_000_000], b".".to_vec()].concat();
+        let error = unpickle(&deep).unwrap_err();
+        assert!(error.contains("nested too deeply"), "{error}");
     }
 
     #[test]

@@ -1,0 +1,5 @@
+//! One picture.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| burn_patch_targets::picture(data));
