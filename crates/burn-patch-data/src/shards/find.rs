@@ -120,6 +120,7 @@ impl Shards {
             test: test.map(&mut set),
             classes,
             left_out,
+            digest: None,
         })
     }
 
