@@ -34,6 +34,9 @@ pub enum Error {
         /// What was expected and found.
         why: String,
     },
+    /// Whoever waited wants no more.
+    #[error("interrupted while the pictures were checked")]
+    Interrupted,
 }
 
 impl Error {

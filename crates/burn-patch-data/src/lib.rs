@@ -1,8 +1,8 @@
 //! Pictures for training and inference, from files, folders of classes and shards.
 //!
 //! [`open`] finds out what lies under a path and gives [`Sets`]: where each picture is, its class, and how many files
-//! were left out for which reason. Nothing is decoded before it is asked for, so memory does not grow with the
-//! pictures. [`decode`] turns the bytes of one picture into RGB as a viewer shows it.
+//! were left out for which reason. A picture is decoded when it is asked for and not kept: memory holds where each of them
+//! lies, and no pixels. [`decode`] turns the bytes of one picture into RGB as a viewer shows it.
 //!
 //! ```
 //! use burn_patch_data::{open, OnBad};
@@ -24,6 +24,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod check;
 mod decode;
 mod entry;
 mod error;

@@ -4,12 +4,10 @@ use image::RgbImage;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use rayon::prelude::*;
 
-use crate::decode::{Why, decode};
+use crate::decode::decode;
 use crate::entry::Entry;
 use crate::error::Error;
-use crate::left_out::LeftOut;
 
 /// Pictures with their classes, decoded when they are asked for.
 #[derive(Debug, Clone, Default)]
@@ -73,32 +71,22 @@ impl PictureSet {
         self
     }
 
+    /// Some of the pictures, in the order of `indices`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such picture.
+    #[must_use]
+    pub fn pick(&self, indices: impl IntoIterator<Item = usize>) -> Self {
+        let entries = indices.into_iter();
+        Self {
+            entries: entries.map(|index| self.entries[index].clone()).collect(),
+        }
+    }
+
     /// The first pictures, and the last `count`.
     pub(crate) fn split_last(mut self, count: usize) -> (Self, Self) {
         let last = self.entries.split_off(self.len() - count);
         (self, Self { entries: last })
-    }
-
-    /// Why each picture that cannot be used cannot, decoding all of them once on every core.
-    pub(crate) fn faults(&self, side: u32) -> Vec<(usize, Why)> {
-        let fault = |(index, entry): (usize, &Entry)| {
-            let picture = entry.place.read().and_then(|bytes| decode(&bytes, side));
-            picture.err().map(|why| (index, why))
-        };
-        self.entries
-            .par_iter()
-            .enumerate()
-            .filter_map(fault)
-            .collect()
-    }
-
-    /// Without those of `faults`, in ascending order.
-    pub(crate) fn without(&mut self, faults: &[(usize, Why)]) -> LeftOut {
-        let mut left_out = LeftOut::default();
-        for (index, why) in faults.iter().rev() {
-            let entry = self.entries.remove(*index);
-            left_out.add(|| entry.place.name(), why);
-        }
-        left_out
     }
 }

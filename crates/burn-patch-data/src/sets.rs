@@ -1,5 +1,6 @@
 //! Everything that lies under one path.
 
+use crate::check::Check;
 use crate::error::Error;
 use crate::left_out::LeftOut;
 use crate::picture_set::PictureSet;
@@ -28,30 +29,41 @@ pub struct Sets {
     pub classes: Vec<String>,
     /// Files that are no pictures of the set.
     pub left_out: LeftOut,
+    /// SHA-256 of the pictures' bytes and labels, in their order; none before they were [`checked`](Self::checked).
+    pub digest: Option<String>,
 }
 
 impl Sets {
-    /// Decodes every picture once, on all cores and without keeping any, so that what cannot be used is known before
-    /// training. `side` is the size in pixels that will be wanted.
+    /// Reads and decodes every picture once, on all cores and without keeping any, so that what cannot be used is known
+    /// before training, and takes the [digest](Self::digest) on the way. `side` is the size in pixels that will be
+    /// wanted.
     ///
     /// # Errors
     ///
     /// With [`OnBad::Stop`], the first picture that cannot be used.
-    pub fn checked(mut self, side: u32, on_bad: OnBad) -> Result<Self, Error> {
+    pub fn checked(self, side: u32, on_bad: OnBad) -> Result<Self, Error> {
+        self.checked_while(side, on_bad, || true)
+    }
+
+    /// As [`checked`](Self::checked), for as long as `go_on`, which is asked every few hundred pictures, says so.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`] if it says no, and those of [`checked`](Self::checked).
+    pub fn checked_while(
+        mut self,
+        side: u32,
+        on_bad: OnBad,
+        go_on: impl Fn() -> bool,
+    ) -> Result<Self, Error> {
+        let mut check = Check::new(side, on_bad, &go_on);
         for set in [Some(&mut self.train), self.test.as_mut()]
             .into_iter()
             .flatten()
         {
-            let faults = set.faults(side);
-            if let (OnBad::Stop, Some((index, why))) = (on_bad, faults.first()) {
-                return Err(Error::Picture {
-                    picture: set.name(*index),
-                    why: why.clone(),
-                });
-            }
-            let left_out = set.without(&faults);
-            self.left_out.merge(left_out);
+            self.left_out.merge(check.set(set)?);
         }
+        self.digest = Some(check.digest());
         Ok(self)
     }
 

@@ -49,7 +49,7 @@ impl Bench<'_> {
         for seed in 0..u64::from(self.args.seeds) {
             let trained = self.train(choice, self.args.seed.wrapping_add(seed))?;
             training_seconds += trained.seconds;
-            accuracies.push(accuracy(&trained.vit, &self.split.test, self.device));
+            accuracies.push(accuracy(&trained.vit, &self.split.test, self.device)?);
             forward_rates.push(self.forward_rate(&trained.vit)?);
         }
         let seen = self.args.epochs() * self.split.train.len() * accuracies.len();
@@ -119,7 +119,7 @@ impl Bench<'_> {
         let count = TEST_BATCH.min(self.split.test.len());
         let indices: Vec<usize> = (0..count).collect();
         let batcher = PictureBatcher::new(self.split.test.clone(), 0, false, Draws::new(0, PHASE));
-        let images = batcher.collect(&indices, 0, self.device).images;
+        let images = batcher.collect(&indices, 0, self.device)?.images;
         let forward = || {
             let logits = vit.forward(images.clone());
             let done = self.device.sync();

@@ -124,5 +124,6 @@ fn batch(pictures: &Arc<Pictures>, start: usize, count: usize, device: &Device) 
     let indices: Vec<usize> = (start..start + count)
         .map(|index| index % pictures.len())
         .collect();
-    batcher.collect(&indices, 0, device)
+    let batch = batcher.collect(&indices, 0, device);
+    batch.expect("bundled pictures are in memory")
 }

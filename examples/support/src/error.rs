@@ -41,8 +41,8 @@ pub enum Error {
         /// What was expected and got.
         why: String,
     },
-    /// A picture that cannot be read.
-    #[error(transparent)]
+    /// A picture that cannot be read any more.
+    #[error("{0}, though it was whole when the program began")]
     Picture(burn_patch_data::Error),
     /// A broken file of data.
     #[error("{path} is not readable: {why}")]

@@ -27,7 +27,7 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<(), Error> {
         let pictures = Pictures::unlabelled(pixels, config.channels, config.image_size);
         let batcher = PictureBatcher::new(Arc::new(pictures), 0, false, Draws::new(0, 0));
         let all: Vec<usize> = (0..paths.len()).collect();
-        let logits = vit.forward(batcher.collect(&all, 0, &device).images);
+        let logits = vit.forward(batcher.collect(&all, 0, &device)?.images);
         let shares = softmax(logits, 1)
             .into_data()
             .try_to_vec_as::<f32>()

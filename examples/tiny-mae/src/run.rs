@@ -53,14 +53,14 @@ fn train(args: &Args) -> Result<(), Error> {
             .with_classes(session.split.classes.len(), &session.device)
             .with_drop_path(DROP_PATH)?;
         let outcome = session.classify("finetuned", vit, 0.5 * args.rate(), start)?;
-        metrics.add_finetuned(&outcome, session.accuracy(&outcome.model.vit));
+        metrics.add_finetuned(&outcome, session.accuracy(&outcome.model.vit)?);
         panels.push(Curve::new("ViT fine-tuned", &outcome));
         session.save("vit-finetuned", config(), outcome.model.vit)?;
     }
     if args.task != Task::Mae {
         let vit = session.vit("scratch")?;
         let outcome = session.classify("scratch", vit, args.rate(), String::new())?;
-        metrics.add_scratch(&outcome, session.accuracy(&outcome.model.vit));
+        metrics.add_scratch(&outcome, session.accuracy(&outcome.model.vit)?);
         panels.push(Curve::new("ViT from scratch", &outcome));
         session.save("vit-scratch", config(), outcome.model.vit)?;
     }

@@ -151,7 +151,7 @@ impl<'a> Session<'a> {
     }
 
     /// Share of the held-out pictures that the model names rightly.
-    pub(crate) fn accuracy(&self, vit: &Vit<AnyPatchEmbed>) -> f64 {
+    pub(crate) fn accuracy(&self, vit: &Vit<AnyPatchEmbed>) -> Result<f64, Error> {
         accuracy(vit, &self.split.test, &self.device)
     }
 
@@ -159,7 +159,7 @@ impl<'a> Session<'a> {
         let shown: Vec<usize> = (0..SHOWN.min(self.split.test.len())).collect();
         let batch = self
             .batcher(&self.split.test, false, self.draws("mae"))
-            .collect(&shown, 0, &self.device);
+            .collect(&shown, 0, &self.device)?;
         let output = mae.forward(batch.images.clone(), &batch.noise);
         let painted = mae.paint(batch.images.clone(), &output);
         let path = self.run.result("reconstructions.png");

@@ -58,6 +58,7 @@ pub(crate) fn read(folder: &Path) -> Result<Sets, Error> {
         test: test_classes.map(|classes| set(classes, &names)),
         classes: names,
         left_out,
+        digest: None,
     })
 }
 

@@ -137,6 +137,7 @@ impl Shards {
             test: test.map(&mut set),
             classes,
             left_out,
+            digest: None,
         })
     }
 

@@ -28,9 +28,9 @@ pub use layer::{
     QkvPrimitive, Reach, ReachPrimitive, Span, Spans, TrackedBiases, attention, gelu, layer_norm,
     linear,
 };
-pub use optim::{AdamWOps, AdamWSettings, AdamWState, AdamWStep};
 #[cfg(feature = "optim")]
-pub use optim::{FusedAdamW, FusedAdamWConfig};
+pub use optim::{AdamWMoments, FusedAdamW, FusedAdamWConfig};
+pub use optim::{AdamWOps, AdamWSettings, AdamWState, AdamWStep};
 pub use patch::{
     Bias, Cells, Fill, Images, ParameterGrads, PatchGrads, PatchOps, PixelOrder, Pixels,
     byte_tensor, fold_windows, overlap_add, patch_windows, project_cells, project_patches,

@@ -33,7 +33,7 @@ pub(super) fn fashion() -> Result<Split, Error> {
     let count = all.len();
     Ok(Split::new(
         "fashion",
-        &FASHION_CLASSES.map(str::to_owned),
+        FASHION_CLASSES.map(str::to_owned).to_vec(),
         all.pick(0..FASHION_TRAIN),
         all.pick(FASHION_TRAIN..count),
     ))
@@ -66,13 +66,8 @@ pub(super) fn emoji() -> Result<Split, Error> {
             }
         }
     }
-    let all = Pictures {
-        pixels,
-        labels: labels.labels,
-        channels: 3,
-        size: [side, side],
-    };
-    Ok(Split::shuffled("emoji", &labels.categories, all))
+    let all = Pictures::in_memory(pixels, labels.labels, 3, [side; 2]);
+    Ok(Split::shuffled("emoji", labels.categories, all))
 }
 
 fn broken(name: &str, why: String) -> Error {

@@ -74,12 +74,8 @@ pub(super) fn decode(images: &[u8], labels: &[u8]) -> Result<Pictures, (File, St
         );
         return Err((File::Labels, why));
     }
-    Ok(Pictures {
-        pixels,
-        labels,
-        channels: 1,
-        size: [shape[1], shape[2]],
-    })
+    let size = [shape[1], shape[2]];
+    Ok(Pictures::in_memory(pixels, labels, 1, size))
 }
 
 /// `N` dimensions and the bytes behind them. No more is unpacked than the header says, and one byte.
@@ -149,7 +145,11 @@ mod tests {
         .concat();
         let pictures = decode(&gzip(&images), &gzip(&[0, 0, 8, 1, 0, 0, 0, 1, 4])).unwrap();
         assert_eq!(
-            (pictures.get(0), pictures.labels[0], pictures.size),
+            (
+                &*pictures.read(0).unwrap(),
+                pictures.label(0),
+                pictures.size
+            ),
             (&[7, 9][..], 4, [2, 1])
         );
     }

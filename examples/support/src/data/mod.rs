@@ -1,4 +1,4 @@
-//! Pictures in memory, from any of the sources.
+//! Pictures from any of the sources.
 
 mod bundled;
 mod dataset_name;
@@ -6,6 +6,7 @@ mod decode;
 mod folder;
 mod idx;
 mod pictures;
+mod pixels;
 mod source;
 mod split;
 

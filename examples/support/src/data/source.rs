@@ -79,7 +79,7 @@ fn from_path(path: &Path, on_bad: OnBad) -> Result<Split, Error> {
                 why,
             });
         }
-        return Ok(Split::new(&path.display().to_string(), &[], train, test));
+        return Ok(Split::numbered(&path.display().to_string(), train, test));
     }
     folder::read(path, FOLDER_SIDE, on_bad)
 }

@@ -19,37 +19,42 @@ pub struct Split {
 }
 
 impl Split {
-    /// With `classes` by name; labels beyond them are named by their number.
-    pub(crate) fn new(name: &str, classes: &[String], train: Pictures, test: Pictures) -> Self {
-        let labels = train.labels.iter().chain(&test.labels);
-        let count = labels.max().map_or(0, |label| usize::from(*label) + 1);
-        let names = (0..count.max(classes.len())).map(|label| match classes.get(label) {
-            Some(name) => name.clone(),
-            None => label.to_string(),
-        });
+    /// With the names of the classes, by label.
+    pub(crate) fn new(name: &str, classes: Vec<String>, train: Pictures, test: Pictures) -> Self {
         Self {
             name: name.to_owned(),
-            classes: names.collect(),
+            classes,
             train: Arc::new(train),
             test: Arc::new(test),
         }
     }
 
+    /// With the numbers of the classes as their names.
+    pub(crate) fn numbered(name: &str, train: Pictures, test: Pictures) -> Self {
+        let labels = |pictures: &Pictures| {
+            let labels = (0..pictures.len()).map(|index| pictures.label(index));
+            labels.max().map_or(0, |label| label + 1)
+        };
+        let count = labels(&train).max(labels(&test));
+        let classes = (0..count).map(|label| label.to_string()).collect();
+        Self::new(name, classes, train, test)
+    }
+
     /// Shuffles and holds a fifth out.
-    pub(crate) fn shuffled(name: &str, classes: &[String], all: Pictures) -> Self {
+    pub(crate) fn shuffled(name: &str, classes: Vec<String>, all: Pictures) -> Self {
         let all = all.shuffled();
         let train = all.len() - all.len() / 5;
         let (train, test) = (all.pick(0..train), all.pick(train..all.len()));
         Self::new(name, classes, train, test)
     }
 
-    /// Checksum of all pictures and labels, the classes' names and which pictures are held out.
+    /// Checksum of all pictures and labels, the classes' names and which pictures are held out: of pixels in memory, or of
+    /// the bytes of files.
     pub fn digest(&self) -> String {
         let mut text = serde_json::to_string(&self.classes).expect("names serialise");
         for pictures in [&self.train, &self.test] {
             let (size, channels) = (pictures.size, pictures.channels);
-            let [pixels, labels] = [&pictures.pixels, &pictures.labels].map(|bytes| digest(bytes));
-            text.push_str(&format!("\n{channels} {size:?} {pixels} {labels}"));
+            text.push_str(&format!("\n{channels} {size:?} {}", pictures.digest()));
         }
         digest(text.as_bytes())
     }
@@ -57,12 +62,9 @@ impl Split {
     /// The first `train` and `test` pictures.
     #[must_use]
     pub fn truncated(self, train: usize, test: usize) -> Self {
-        let first = |pictures: &Pictures, count: usize| {
-            Arc::new(pictures.pick(0..count.min(pictures.len())))
-        };
         Self {
-            train: first(&self.train, train),
-            test: first(&self.test, test),
+            train: Arc::new(self.train.truncated(train)),
+            test: Arc::new(self.test.truncated(test)),
             ..self
         }
     }

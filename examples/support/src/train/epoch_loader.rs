@@ -10,12 +10,16 @@ use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
 use crate::draws::Draws;
+use crate::error::Error;
+use crate::train::ahead::Ahead;
 use crate::train::batch::Batch;
+use crate::train::host_batch::HostBatch;
 use crate::train::monitor::Monitor;
 use crate::train::picture_batcher::PictureBatcher;
 
 /// The first `len` pictures of a batcher, `batch` at a time. Order, flips, masks and what the device draws depend on
-/// seed, phase and epoch alone, where burn's own loader goes on from the epoch before.
+/// seed, phase and epoch alone, where burn's own loader goes on from the epoch before. Pictures that are in files are
+/// decoded by other threads, a few batches ahead of whoever takes them.
 #[derive(Clone)]
 pub struct EpochLoader {
     batcher: Arc<PictureBatcher>,
@@ -75,12 +79,9 @@ impl EpochLoader {
         if let Some(training) = &self.training {
             order.shuffle(&mut training.draws.order(epoch));
         }
-        EpochBatches {
-            loader: self,
-            epoch,
-            order: order[self.part.clone()].to_vec(),
-            next: 0,
-        }
+        order.truncate(self.part.end);
+        order.drain(..self.part.start);
+        EpochBatches::new(self, epoch, order)
     }
 
     fn with(&self, part: Range<usize>, device: &Device) -> Arc<dyn DataLoader<Batch>> {
@@ -132,26 +133,50 @@ impl DataLoader<Batch> for EpochLoader {
 struct EpochBatches<'a> {
     loader: &'a EpochLoader,
     epoch: usize,
-    order: Vec<usize>,
+    order: Arc<Vec<usize>>,
     next: usize,
+    /// None where nothing has to be decoded.
+    ahead: Option<Ahead<HostBatch>>,
+}
+
+impl<'a> EpochBatches<'a> {
+    fn new(loader: &'a EpochLoader, epoch: usize, order: Vec<usize>) -> Self {
+        let order = Arc::new(order);
+        let ahead = loader.batcher.decodes().then(|| {
+            let (batcher, order, batch) = (loader.batcher.clone(), order.clone(), loader.batch);
+            Ahead::start(order.len().div_ceil(batch), move |index| {
+                let end = order.len().min((index + 1) * batch);
+                batcher.prepare(&order[index * batch..end], epoch)
+            })
+        });
+        Self {
+            loader,
+            epoch,
+            order,
+            next: 0,
+            ahead,
+        }
+    }
+
+    fn prepare(&mut self, indices: Range<usize>) -> Result<Batch, Error> {
+        let batch = match &mut self.ahead {
+            Some(ahead) => ahead.take()?,
+            None => self
+                .loader
+                .batcher
+                .prepare(&self.order[indices], self.epoch)?,
+        };
+        Ok(batch.on(&self.loader.device))
+    }
 }
 
 impl Iterator for EpochBatches<'_> {
     type Item = Result<Batch, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = &self.order[self.next..];
-        let indices = &rest[..self.loader.batch.min(rest.len())];
-        if indices.is_empty() {
-            return None;
-        }
-        self.next += indices.len();
-        let batcher = &self.loader.batcher;
-        Some(Ok(batcher.collect(
-            indices,
-            self.epoch,
-            &self.loader.device,
-        )))
+        let first = self.next;
+        self.next = self.order.len().min(first + self.loader.batch);
+        (first < self.next).then(|| self.prepare(first..self.next).map_err(DatasetError::new))
     }
 }
 
@@ -164,7 +189,7 @@ impl DataLoaderIterator<Batch> for EpochBatches<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Pictures;
+    use crate::data::{DatasetName, OnBadPicture, Pictures, Source};
 
     const COUNT: usize = 10;
 
@@ -203,5 +228,67 @@ mod tests {
             .map(|(start, end)| next(&*loader(0).slice(start, end).to_device(&device)));
         assert_eq!([first.0, second.0].concat(), whole.0);
         assert_eq!([first.1, second.1].concat(), whole.1);
+    }
+
+    /// A folder with pictures of two classes, 32×32 px each, and the same pictures in memory.
+    fn in_files() -> (tempfile::TempDir, Pictures, Pictures) {
+        let folder = tempfile::tempdir().unwrap();
+        for index in 0..4 * COUNT {
+            let class = folder.path().join(["cat", "dog"][index % 2]);
+            std::fs::create_dir_all(&class).unwrap();
+            let colour = |x: u32, y: u32| image::Rgb([x as u8 * 8, y as u8 * 8, index as u8]);
+            let picture = image::RgbImage::from_fn(32, 32, colour);
+            picture.save(class.join(format!("{index}.png"))).unwrap();
+        }
+        let source = Source {
+            dataset: DatasetName::Fashion,
+            data: Some(folder.path().to_owned()),
+            on_bad_picture: OnBadPicture::Stop,
+        };
+        let files = Arc::unwrap_or_clone(source.load().unwrap().train);
+        let values = (0..files.len()).flat_map(|index| files.read(index).unwrap().into_owned());
+        let labels = (0..files.len()).map(|index| files.label(index) as u8);
+        let memory = Pictures::in_memory(values.collect(), labels.collect(), 3, [32, 32]);
+        (folder, files, memory)
+    }
+
+    fn loader_over(pictures: Pictures) -> EpochLoader {
+        let (len, draws) = (pictures.len(), Draws::new(7, 1));
+        let batcher = PictureBatcher::new(Arc::new(pictures), 3, true, draws);
+        EpochLoader::new(batcher, len, 5, &Device::flex()).shuffled(draws, 0)
+    }
+
+    #[test]
+    fn pictures_in_files_give_what_they_give_in_memory() {
+        let (_folder, files, memory) = in_files();
+        assert!(files.are_in_files() && !memory.are_in_files());
+        let (files, memory) = (loader_over(files), loader_over(memory));
+        for _ in 0..2 {
+            assert_eq!(next(&files), next(&memory));
+        }
+        let device = Device::flex();
+        let part = |loader: &EpochLoader| next(&*loader.slice(4, 17).to_device(&device));
+        assert_eq!(part(&files), part(&memory));
+    }
+
+    #[test]
+    fn a_picture_that_is_damaged_meanwhile_ends_the_epoch_by_name() {
+        let (folder, files, _) = in_files();
+        std::fs::write(folder.path().join("dog/1.png"), b"\x89PNG\r\n\x1a\nno more").unwrap();
+        std::fs::write(
+            folder.path().join("dog/39.png"),
+            b"\x89PNG\r\n\x1a\nno more",
+        )
+        .unwrap();
+        let loader = loader_over(files);
+        let error = loader
+            .iter()
+            .find_map(Result::err)
+            .expect("an error")
+            .to_string();
+        assert!(
+            error.contains(".png: ") && error.contains("though it was whole"),
+            "{error}"
+        );
     }
 }

@@ -6,6 +6,7 @@
 //! do not say whose they are.
 
 mod accuracy;
+mod ahead;
 mod batch;
 mod batchers;
 mod checkpoint_part;
@@ -15,6 +16,7 @@ mod epoch_loader;
 mod epoch_means;
 mod every_epoch;
 mod exact;
+mod host_batch;
 mod loss;
 mod manifest;
 mod mean;

@@ -1,8 +1,8 @@
-//! From pictures in memory to batches on the device.
+//! From pictures to batches.
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use burn_patch::embed::{AnyPatchEmbed, PatchEmbed};
 use burn_vit::Vit;
 use rand::RngExt;
@@ -11,6 +11,7 @@ use crate::data::Pictures;
 use crate::draws::Draws;
 use crate::error::Error;
 use crate::train::batch::Batch;
+use crate::train::host_batch::HostBatch;
 
 /// Values of noise that training needs per picture of `size`: for the masks of an MAE, and for what in the ViT draws.
 ///
@@ -43,16 +44,36 @@ impl PictureBatcher {
         }
     }
 
+    /// Whether pictures have to be decoded, so that other threads should do it.
+    pub(crate) fn decodes(&self) -> bool {
+        self.pictures.are_in_files()
+    }
+
     /// The pictures at `indices`, as they are drawn in `epoch`.
-    pub fn collect(&self, indices: &[usize], epoch: usize, device: &Device) -> Batch {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Picture`] if a file cannot be read any more.
+    pub fn collect(
+        &self,
+        indices: &[usize],
+        epoch: usize,
+        device: &Device,
+    ) -> Result<Batch, Error> {
+        Ok(self.prepare(indices, epoch)?.on(device))
+    }
+
+    /// As [`collect`](Self::collect), but for the device.
+    pub(crate) fn prepare(&self, indices: &[usize], epoch: usize) -> Result<HostBatch, Error> {
         let [height, width] = self.pictures.size;
         let (channels, batch) = (self.pictures.channels, indices.len());
         let mut values = Vec::with_capacity(batch * self.pictures.values());
         let mut noise = Vec::with_capacity(batch * self.noise);
+        let mut labels = Vec::with_capacity(batch);
         for index in indices {
             let mut rng = self.draws.picture(epoch, *index);
             let flip = self.flip && rng.random::<bool>();
-            for line in self.pictures.get(*index).chunks(width) {
+            for line in self.pictures.read(*index)?.chunks(width) {
                 let line = line.iter().map(|value| f32::from(*value) / 127.5 - 1.0);
                 match flip {
                     true => values.extend(line.rev()),
@@ -60,18 +81,13 @@ impl PictureBatcher {
                 }
             }
             noise.extend((0..self.noise).map(|_| rng.random::<f32>()));
+            labels.push(self.pictures.label(*index) as i32);
         }
-        let labels: Vec<i32> = indices
-            .iter()
-            .map(|index| i32::from(self.pictures.labels[*index]))
-            .collect();
-        Batch {
-            images: Tensor::from_data(
-                TensorData::new(values, [batch, channels, height, width]),
-                device,
-            ),
-            labels: Tensor::from_data(TensorData::new(labels, [batch]), device),
+        Ok(HostBatch {
+            values,
+            shape: [batch, channels, height, width],
+            labels,
             noise,
-        }
+        })
     }
 }

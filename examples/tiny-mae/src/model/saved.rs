@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use burn::module::Module;
-use burn::store::{BurnToPyTorchAdapter, ModuleRecord, ModuleSnapshot, SafetensorsStore};
+use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device};
 use burn_patch::embed::AnyPatchEmbed;
 use burn_vit::Vit;
@@ -13,22 +13,11 @@ use support::report::write;
 use support::run::digest;
 
 use crate::model::model_config::ModelConfig;
+use crate::model::safetensors;
 
 const CONFIG: &str = "config.json";
 const RECORD: &str = "model.bpk";
 const SAFETENSORS: &str = "model.safetensors";
-
-/// Our names, and those of timm's `VisionTransformer` and MAE's `MaskedAutoencoderViT` in their place.
-const NAMES: [(&str, &str); 8] = [
-    (r"^vit\.", ""),
-    (r"^encoder\.position\.pos_embed$", "pos_embed"),
-    (r"^encoder\.(blocks|norm)\.", "$1."),
-    (r"^prefix\.", ""),
-    (r"^head\.fc\.", "head."),
-    (r"^decoder\.position\.pos_embed$", "decoder_pos_embed"),
-    (r"^decoder\.blocks\.", "decoder_blocks."),
-    (r"^decoder\.norm\.", "decoder_norm."),
-];
 
 /// Writes `model` into `folder`: as a Burn record, as safetensors with timm's names and PyTorch's layout, and what it
 /// is beside them. The config comes last and has the checksums of the others, so that it never speaks of other weights.
@@ -42,18 +31,7 @@ pub(crate) fn save<M: Module>(
         why,
     };
     fs::create_dir_all(folder).map_err(|error| broken("", error.to_string()))?;
-    let mut store = SafetensorsStore::from_bytes(None)
-        .clear_metadata()
-        .metadata("format", "pt")
-        .skip_enum_variants(true)
-        .with_to_adapter(BurnToPyTorchAdapter);
-    for (ours, theirs) in NAMES {
-        store = store.with_key_remapping(ours, theirs);
-    }
-    let safetensors = model
-        .save_into(&mut store)
-        .and_then(|()| store.get_bytes())
-        .map_err(|error| broken(SAFETENSORS, error.to_string()))?;
+    let safetensors = safetensors::write(&model).map_err(|why| broken(SAFETENSORS, why))?;
     let record = model
         .into_record()
         .into_bytes()
@@ -66,7 +44,8 @@ pub(crate) fn save<M: Module>(
     write(&folder.join(CONFIG), json.as_bytes())
 }
 
-/// The classifier in `folder`, and what it is.
+/// The classifier in `folder`, and what it is. Its weights are those of the Burn record, or of the safetensors where they
+/// are alone.
 pub(crate) fn load(
     folder: &Path,
     device: &Device,
@@ -86,19 +65,30 @@ pub(crate) fn load(
         );
         return Err(wrong(CONFIG, why));
     };
-    let record = read(RECORD)?;
-    if config.files.get(RECORD) != Some(&digest(&record)) {
+    let exists = |name: &&str| folder.join(name).exists();
+    let weights = [RECORD, SAFETENSORS].into_iter().find(exists);
+    let weights = weights.unwrap_or(RECORD);
+    let content = read(weights)?;
+    if config.files.get(weights) != Some(&digest(&content)) {
         let why = "damaged, or of another training than config.json: its checksum differs";
-        return Err(wrong(RECORD, why.to_owned()));
+        return Err(wrong(weights, why.to_owned()));
     }
     let misfit = |why: String| wrong(CONFIG, why);
     let embed = config.embedding_config.try_init(device);
     let embed = embed.map_err(|error| misfit(error.to_string()))?;
     let model = vit.try_init(embed, device);
     let model = model.map_err(|error| misfit(error.to_string()))?;
+    let model = match weights {
+        SAFETENSORS => safetensors::read(model, content),
+        _ => with_record(model, content),
+    };
+    Ok((model.map_err(|why| wrong(weights, why))?, config))
+}
+
+/// `model` with the weights of a Burn record.
+fn with_record<M: Module>(model: M, record: Vec<u8>) -> Result<M, String> {
     let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(record));
-    let record = record.map_err(|error| wrong(RECORD, error.to_string()))?;
+    let record = record.map_err(|error| error.to_string())?;
     let model = model.try_load_record(record);
-    let model = model.map_err(|error| wrong(RECORD, error.to_string()))?;
-    Ok((model, config))
+    model.map_err(|error| error.to_string())
 }

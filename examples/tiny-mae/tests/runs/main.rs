@@ -2,6 +2,7 @@
 
 mod damage;
 mod data;
+mod files;
 mod folders;
 mod models;
 mod numbers;

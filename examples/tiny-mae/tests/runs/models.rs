@@ -32,20 +32,25 @@ fn a_trained_model_names_pictures_by_their_classes() {
             .save_with_format(place.path(name), image::ImageFormat::Png)
             .unwrap();
     }
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tiny-mae"));
-    command.current_dir(place.path(""));
-    command.args(["predict", "--model", "out/vit-scratch"]);
-    let output = command
-        .args(["columns.png", "rows.jpg", "diagonals.png"])
-        .output()
-        .unwrap();
-    let lines = text(&output.stdout);
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    let predict = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tiny-mae"));
+        command.current_dir(place.path(""));
+        command.args(["predict", "--model", "out/vit-scratch"]);
+        let output = command
+            .args(["columns.png", "rows.jpg", "diagonals.png"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let lines = predict();
     let firsts: Vec<&str> = lines
         .lines()
         .map(|line| line.split(' ').nth(1).unwrap())
         .collect();
     assert_eq!(firsts, ["0", "1", "2"], "{lines}");
+    fs::remove_file(place.path("out/vit-scratch/model.bpk")).unwrap();
+    assert_eq!(predict(), lines, "by its safetensors alone");
 }
 
 #[test]
@@ -68,8 +73,17 @@ fn a_model_that_cannot_be_used_says_why() {
     let record = place.path("out/vit-scratch/model.bpk");
     let mut bytes = fs::read(&record).unwrap();
     bytes[2000] ^= 1;
-    fs::write(record, bytes).unwrap();
-    fails("out/vit-scratch", "its checksum differs");
+    fs::write(&record, bytes).unwrap();
+    fails("out/vit-scratch", "model.bpk: damaged");
+    fs::remove_file(record).unwrap();
+    let safetensors = place.path("out/vit-scratch/model.safetensors");
+    let mut bytes = fs::read(&safetensors).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&safetensors, bytes).unwrap();
+    fails("out/vit-scratch", "model.safetensors: damaged");
+    fs::remove_file(safetensors).unwrap();
+    fails("out/vit-scratch", "model.bpk: No such file");
     fs::write(place.path("out/vit-scratch/config.json"), "{").unwrap();
     fails("out/vit-scratch", "config.json");
 }

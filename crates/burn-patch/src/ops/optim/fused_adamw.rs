@@ -2,11 +2,10 @@
 
 use burn::backend::Dispatch;
 use burn::config::Config;
-use burn::optim::{
-    AdamWState as Record, AdaptiveMomentumState, LearningRate, ModuleOptimizer, Optimizer,
-};
+use burn::optim::{AdaptiveMomentumState, LearningRate, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Tensor};
 
+use crate::ops::optim::adamw_moments::AdamWMoments;
 use crate::ops::optim::adamw_ops::AdamWOps;
 use crate::ops::optim::adamw_step::{AdamWSettings, AdamWState, AdamWStep};
 
@@ -68,18 +67,18 @@ pub struct FusedAdamW {
 }
 
 impl Optimizer for FusedAdamW {
-    type State<const D: usize> = Record<D>;
+    type State<const D: usize> = AdamWMoments<D>;
 
     fn step<const D: usize>(
         &self,
         rate: LearningRate,
         tensor: Tensor<D>,
         grad: Tensor<D>,
-        record: Option<Record<D>>,
-    ) -> (Tensor<D>, Option<Record<D>>) {
-        let momentum = record.map_or_else(
+        moments: Option<AdamWMoments<D>>,
+    ) -> (Tensor<D>, Option<AdamWMoments<D>>) {
+        let momentum = moments.map_or_else(
             || AdaptiveMomentumState::new(0, tensor.zeros_like(), tensor.zeros_like()),
-            |record| record.momentum,
+            |moments| moments.on(&tensor.device()),
         );
         let settings = AdamWSettings {
             rate,
@@ -102,12 +101,12 @@ impl Optimizer for FusedAdamW {
         let momentum = AdaptiveMomentumState::new(settings.step, moment_1, moment_2);
         (
             Tensor::from_dispatch(state.parameter),
-            Some(Record::new(momentum)),
+            Some(AdamWMoments::Placed(momentum)),
         )
     }
 
-    fn to_device<const D: usize>(record: Record<D>, device: &Device) -> Record<D> {
-        Record::new(record.momentum.to_device(device))
+    fn to_device<const D: usize>(moments: AdamWMoments<D>, device: &Device) -> AdamWMoments<D> {
+        AdamWMoments::Placed(moments.on(device))
     }
 }
 
@@ -123,7 +122,13 @@ mod tests {
         weight: Param<Tensor<2>>,
     }
 
-    fn run(mut optimizer: ModuleOptimizer) -> Tensor<2> {
+    fn fused() -> ModuleOptimizer {
+        let config = FusedAdamWConfig::new().with_weight_decay(0.3);
+        config.with_epsilon(1e-8).init()
+    }
+
+    /// Twenty steps; the optimizer is written and read before the one called `read`.
+    fn run(mut optimizer: ModuleOptimizer, read: usize) -> Tensor<2> {
         let device = Device::flex().autodiff();
         let weight = Tensor::from_floats([[0.5, -1.0, 2.0], [0.0, 3.0, -0.25]], &device);
         let mut module = Weight {
@@ -133,6 +138,10 @@ mod tests {
             let x = Tensor::<2>::from_floats([[1.0, -2.0], [0.5, 3.0]], &device) * step as f32;
             let loss = x.matmul(module.weight.val()).square().sum();
             let grads = GradientsParams::from_grads(loss.backward(), &module);
+            if step == read {
+                let bytes = optimizer.into_bytes().unwrap();
+                optimizer = fused().from_bytes(bytes).unwrap();
+            }
             module = optimizer.step(1e-2, module, grads);
         }
         module.weight.val()
@@ -140,13 +149,17 @@ mod tests {
 
     #[test]
     fn the_steps_are_those_of_burn() {
-        let fused = FusedAdamWConfig::new()
-            .with_weight_decay(0.3)
-            .with_epsilon(1e-8);
         let burns = AdamWConfig::new().with_weight_decay(0.3).with_epsilon(1e-8);
-        let (got, want) = (run(fused.init()), run(burns.init()));
+        let (got, want) = (run(fused(), 0), run(burns.init(), 0));
         let tolerance = Tolerance::<f32>::rel_abs(1e-5, 1e-6);
         got.into_data()
             .assert_approx_eq(&want.into_data(), tolerance);
+    }
+    #[test]
+    fn an_optimizer_that_was_written_and_read_goes_on_as_if_it_had_not_been() {
+        let whole = run(fused(), 0).into_data();
+        for read in [1, 2, 15] {
+            assert_eq!(run(fused(), read).into_data(), whole);
+        }
     }
 }

@@ -4,12 +4,16 @@
 //! for a small model launching them takes longer than the rest of the step. LibTorch has one for all of it; elsewhere
 //! the default is composed like Burn's, which fusion turns into one kernel where there is a fusion.
 
+#[cfg(feature = "optim")]
+mod adamw_moments;
 mod adamw_ops;
 mod adamw_step;
 mod composed;
 #[cfg(feature = "optim")]
 mod fused_adamw;
 
+#[cfg(feature = "optim")]
+pub use adamw_moments::AdamWMoments;
 pub use adamw_ops::AdamWOps;
 pub use adamw_step::{AdamWSettings, AdamWState, AdamWStep};
 #[cfg(feature = "optim")]
