@@ -5,6 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use burn_patch::Tokens;
 use burn_patch::layers::NORMAL;
+use burn_patch::ops::dequantized;
 use serde::{Deserialize, Serialize};
 
 use crate::setters::setters;
@@ -117,7 +118,7 @@ impl Prefix {
 
     /// Puts the prefix in front of the tokens.
     pub fn forward(&self, tokens: Tokens) -> Tokens {
-        let parts: Vec<Tensor<3>> = self.parts().map(|part| part.val()).collect();
+        let parts: Vec<Tensor<3>> = self.parts().map(|part| dequantized(part.val())).collect();
         match parts.len() {
             0 => tokens,
             _ => tokens.with_prefix(Tensor::cat(parts, 1)),

@@ -96,8 +96,15 @@ mod fetching {
             .and_then(|()| stream.write_all(part));
     }
 
+    /// A proxy would be asked in the server's place.
+    const PROXIES: &[&str] = &["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"];
+
     fn describe_from(endpoint: &str, cache: &Path, weights: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_burn-patch"))
+        let mut program = Command::new(env!("CARGO_BIN_EXE_burn-patch"));
+        for proxy in PROXIES {
+            program.env_remove(proxy).env_remove(proxy.to_lowercase());
+        }
+        program
             .args(["describe", "--json", "--weights", weights])
             .env("HF_ENDPOINT", endpoint)
             .env("HF_HOME", cache)

@@ -35,6 +35,26 @@ fn values_that_are_no_numbers_are_refused_by_name() {
     }
 }
 
+#[test]
+fn hierarchical_weights_that_are_no_numbers_are_refused() {
+    for name in ["timm_swin", "timm_pvt_v2"] {
+        let folder = folder();
+        let at = |name: &str| folder.path().join(name);
+        let source = checkpoints().join(name);
+        let mut bytes = fs::read(source.join("model.safetensors")).unwrap();
+        let end = bytes.len();
+        bytes[end - 4..].copy_from_slice(&f32::INFINITY.to_le_bytes());
+        fs::write(at("odd.safetensors"), bytes).unwrap();
+        fs::copy(source.join("config.json"), at("config.json")).unwrap();
+        let (odd, out) = (at("odd.safetensors"), at("out.safetensors"));
+        let args = ["convert", "--weights", text(&odd), "--output", text(&out)];
+        assert_refused(
+            &args,
+            &["odd.safetensors", "expected finite values, got inf"],
+        );
+    }
+}
+
 /// Says that a file is not usable, and why, before anything is allocated for what it claims.
 #[test]
 fn hostile_files_are_refused_with_file_and_reason() {
@@ -49,6 +69,8 @@ fn hostile_files_are_refused_with_file_and_reason() {
     let overflow =
         r#"{"images":{"dtype":"F32","shape":[4294967296,4294967296,9,9],"data_offsets":[0,4]}}"#;
     let beyond = r#"{"images":{"dtype":"F32","shape":[1,3,8,8],"data_offsets":[0,768]}}"#;
+    let overlap = r#"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}"#;
+    let twice = r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}"#;
     for (name, bytes, reason) in [
         (
             "page.safetensors",
@@ -72,6 +94,17 @@ fn hostile_files_are_refused_with_file_and_reason() {
         ),
         ("beyond.safetensors", huge(beyond), "beyond.safetensors: "),
         ("empty.safetensors", Vec::new(), "empty.safetensors: "),
+        (
+            "overlap.safetensors",
+            [huge(overlap), vec![0; 3]].concat(),
+            "overlaps",
+        ),
+        (
+            "twice.safetensors",
+            [huge(twice), vec![0; 2]].concat(),
+            "twice",
+        ),
+        ("nested.safetensors", huge(&"[".repeat(100_000)), "header"),
     ] {
         let file = at(name);
         fs::write(&file, bytes).unwrap();
@@ -93,6 +126,43 @@ fn hostile_files_are_refused_with_file_and_reason() {
         &["describe", "--config", text(&at("page.safetensors"))],
         &["page.safetensors"],
     );
+}
+
+#[test]
+fn hostile_arrays_are_refused_with_file_and_reason() {
+    let folder = folder();
+    let array = fs::read(checkpoints().join("flax_augreg/model.npz")).unwrap();
+    let changed = |from: &[u8], to: &[u8]| {
+        let at = array.windows(from.len()).position(|window| window == from);
+        let mut bytes = array.clone();
+        bytes[at.unwrap()..][..to.len()].copy_from_slice(to);
+        bytes
+    };
+    for (name, bytes, reason) in [
+        ("cut.npz", array[..array.len() - 99].to_vec(), "zip"),
+        ("object.npz", changed(b"'<f4'", b"'|O4'"), "type '|O4'"),
+        ("order.npz", changed(b": False", b": True "), "Fortran"),
+        ("short.npz", changed(b"'<f4'", b"'<f8'"), "bytes of values"),
+    ] {
+        let file = folder.path().join(name);
+        fs::write(&file, bytes).unwrap();
+        assert_refused(&["describe", "--weights", text(&file)], &[name, reason]);
+    }
+}
+
+/// Reading one would wait for ever, or never end.
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_refused() {
+    let folder = folder();
+    let pipe = folder.path().join("pipe.safetensors");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let config = ["describe", "--config", text(&pipe)];
+    assert_refused(&config, &["pipe.safetensors", "no regular file"]);
+    for file in [text(&pipe), "/dev/zero"] {
+        assert_refused(&["describe", "--weights", file], &[file, "no regular file"]);
+    }
 }
 
 #[test]

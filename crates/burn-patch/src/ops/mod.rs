@@ -16,12 +16,14 @@ pub mod optim;
 pub mod patch;
 
 mod at_least_single;
+mod dequantized;
 mod dims;
 mod gather_rows;
 pub(crate) mod pick;
 mod recorded;
 
 pub use at_least_single::at_least_single;
+pub use dequantized::dequantized;
 pub use gather_rows::gather_rows;
 pub use layer::{
     AttentionGrads, AttentionInputs, AttentionOptions, LayerGrads, LayerOps, NormGrads, Qkv,

@@ -6,7 +6,7 @@ use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
 use crate::grid::{PatchGrid, nonzero};
-use crate::ops::gather_rows;
+use crate::ops::{dequantized, gather_rows};
 use crate::or_panic::OrPanic;
 use crate::position::add::add;
 use crate::position::per_grid::per_grid;
@@ -190,7 +190,7 @@ impl Position for LearnedPosition {
 impl LearnedPosition {
     /// The rows for prefix tokens, `[1, prefix, dim]`.
     pub fn prefix_table(&self) -> Option<Tensor<3>> {
-        (self.prefix > 0).then(|| self.pos_embed.val().slice_dim(1, ..self.prefix))
+        (self.prefix > 0).then(|| self.table().slice_dim(1, ..self.prefix))
     }
 
     /// The same positions for a grid of `[rows, cols]`, each frame's resampled once and for all; prefix rows stay.
@@ -217,11 +217,15 @@ impl LearnedPosition {
         })
     }
 
+    fn table(&self) -> Tensor<3> {
+        dequantized(self.pos_embed.val())
+    }
+
     /// The cells' vectors, `[frames, rows, cols, dim]`.
     fn patch_table(&self) -> Tensor<4> {
         let [frames, rows, cols] = self.grid;
         let [_, _, dim] = self.pos_embed.dims();
-        let patches = self.pos_embed.val().slice_dim(1, self.prefix..);
+        let patches = self.table().slice_dim(1, self.prefix..);
         patches.reshape([frames, rows, cols, dim])
     }
 

@@ -8,7 +8,7 @@ use burn_patch::Tokens;
 use burn_patch::layers::{
     Activation, LayerNorm, LayerNormConfig, Mlp, MlpConfig, XAVIER, apply, linear,
 };
-use burn_patch::ops::{AttentionOptions, Qkv, attention};
+use burn_patch::ops::{AttentionOptions, Qkv, attention, dequantized};
 
 use crate::Error;
 use crate::layers::check_heads;
@@ -109,7 +109,7 @@ impl AttentionPool {
     /// Pools all tokens, the prefix included; one that stands for several patches weighs as much as that many.
     pub fn forward(&self, tokens: &Tokens) -> Tensor<2> {
         let [batch, dim] = [tokens.batch(), tokens.dim()];
-        let query = apply(&self.q, self.latent.val()).expand([batch, 1, dim]);
+        let query = apply(&self.q, dequantized(self.latent.val())).expand([batch, 1, dim]);
         let kv = apply(&self.kv, tokens.embeddings());
         let [key, value] = [kv.clone().slice_dim(2, ..dim), kv.slice_dim(2, dim..)];
         let qkv = Qkv::Apart { query, key, value };

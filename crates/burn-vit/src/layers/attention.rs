@@ -5,7 +5,9 @@ use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
 use burn_patch::layers::{LayerNorm, LayerNormConfig, XAVIER, apply, linear};
-use burn_patch::ops::{AttentionOptions, Qkv, at_least_single, attention, linear as linear_op};
+use burn_patch::ops::{
+    AttentionOptions, Qkv, at_least_single, attention, dequantized, linear as linear_op,
+};
 use burn_patch::reduce::{Seen, Sees};
 use burn_patch::tokens::{Attend, Reach, Rotation};
 use serde::{Deserialize, Serialize};
@@ -245,7 +247,7 @@ impl Attention {
         let (Some(query), Some(value)) = (&self.q_bias, &self.v_bias) else {
             return apply(&self.qkv, tokens);
         };
-        let (query, value) = (query.val(), value.val());
+        let [query, value] = [query, value].map(|bias| dequantized(bias.val()));
         let bias = Tensor::cat(vec![query.clone(), query.zeros_like(), value], 0);
         linear_op(tokens, self.qkv.weight.val(), Some(bias))
     }

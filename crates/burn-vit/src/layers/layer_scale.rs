@@ -4,6 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
+use burn_patch::ops::dequantized;
 
 /// Configuration of [`LayerScale`].
 #[derive(Config, Debug)]
@@ -52,6 +53,6 @@ impl LayerScaleConfig {
 impl LayerScale {
     /// Scales.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        tokens * self.gamma.val().unsqueeze()
+        tokens * dequantized(self.gamma.val()).unsqueeze()
     }
 }

@@ -3,7 +3,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
-use crate::ops::LayerOps;
+use crate::ops::{LayerOps, dequantized};
 
 /// Layer normalisation over the last axis, with `1/dim` in the variance and `epsilon` under the root.
 ///
@@ -13,7 +13,7 @@ use crate::ops::LayerOps;
 /// # Shapes
 ///
 /// - x `[.., dim]`; output: the same shape
-/// - gamma and beta `[dim]`
+/// - gamma and beta `[dim]`, [dequantized] where they are quantized
 ///
 /// # Panics
 ///
@@ -31,8 +31,8 @@ pub fn layer_norm<const D: usize>(
     let rows: usize = shape[..D - 1].iter().product();
     Tensor::<2>::from_dispatch(<Dispatch as LayerOps>::layer_norm_forward(
         x.reshape([rows, dim]).into_dispatch(),
-        gamma.into_dispatch(),
-        beta.into_dispatch(),
+        dequantized(gamma).into_dispatch(),
+        dequantized(beta).into_dispatch(),
         epsilon,
     ))
     .reshape(shape)

@@ -3,7 +3,7 @@
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Tensor, module};
 
-use crate::ops::{Bias, LayerOps};
+use crate::ops::{Bias, LayerOps, dequantized};
 
 /// A linear layer: `x·W + b` over the last axis.
 ///
@@ -14,7 +14,8 @@ use crate::ops::{Bias, LayerOps};
 /// - bias `[output]`
 /// - result `[.., output]`
 ///
-/// The same numbers as `burn::tensor::module::linear`, which it calls for quantized weights.
+/// The same numbers as `burn::tensor::module::linear`, which it calls for quantized weights; a quantized bias is
+/// [dequantized].
 ///
 /// # Panics
 ///
@@ -24,6 +25,7 @@ pub fn linear<const D: usize>(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
+    let bias = bias.map(dequantized);
     if matches!(weight.dtype(), DType::QFloat(_)) {
         return module::linear(x, weight, bias);
     }

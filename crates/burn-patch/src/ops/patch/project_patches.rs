@@ -4,7 +4,7 @@ use burn::backend::Dispatch;
 use burn::tensor::{Int, Tensor};
 
 use crate::grid::PatchGrid;
-use crate::ops::{Bias, Cells, Fill, Images, PatchOps};
+use crate::ops::{Bias, Cells, Fill, Images, PatchOps, dequantized};
 
 /// Projects every window of `grid` to a token.
 ///
@@ -57,7 +57,7 @@ pub fn project_cells(
 ///
 /// # Shapes
 ///
-/// - images as [`Images`] says; weight `[dim, channels, kh, kw]`, bias `[dim]`
+/// - images as [`Images`] says; weight `[dim, channels, kh, kw]`, bias `[dim]`, [dequantized] where they are quantized
 /// - fill `[channels]`: what padding holds instead of zeros. No gradient flows to it.
 /// - cells `[batch, kept]`: the windows to project; none: all of them
 /// - result `[batch, tokens or kept, dim]` in the weight's type
@@ -88,8 +88,10 @@ pub fn project_pixels(
     }
     Tensor::from_dispatch(<Dispatch as PatchOps>::project_patches(
         images.into_pixels(),
-        weight.into_dispatch(),
-        bias.map_or(Bias::Absent, |bias| Bias::Present(bias.into_dispatch())),
+        dequantized(weight).into_dispatch(),
+        bias.map_or(Bias::Absent, |bias| {
+            Bias::Present(dequantized(bias).into_dispatch())
+        }),
         fill.map_or(Fill::Zeros, |fill| Fill::Channels(fill.into_dispatch())),
         cells.map_or(Cells::All, |cells| Cells::Picked(cells.into_dispatch())),
         *grid,
