@@ -51,15 +51,14 @@ def make(folder, count):
 def run(program, folder, seconds):
     """Peak resident MiB, seconds, seconds until the training begins, and how it ended."""
     command = [program, "--data", folder, "--task", "mae", "--epochs", "1", "--out", folder / "out"]
+    log = folder / "log"
     start = time.monotonic()
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with log.open("w") as out:
+        child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     begun, asked, ended = None, False, None
-    os.set_blocking(child.stdout.fileno(), False)
-    text = ""
     while ended is None:
         time.sleep(0.05)
-        text += child.stdout.read() or ""
-        if begun is None and "2 classes: 0, 1" in text:
+        if begun is None and "2 classes: 0, 1" in log.read_text():
             begun = time.monotonic() - start
         if not asked and time.monotonic() - start > seconds:
             child.send_signal(signal.SIGINT)
@@ -68,7 +67,7 @@ def run(program, folder, seconds):
         if pid:
             ended = os.waitstatus_to_exitcode(status)
     if ended not in (0, 130):
-        raise SystemExit(text)
+        raise SystemExit(log.read_text())
     how = "epoch done" if ended == 0 else "stopped"
     return usage.ru_maxrss / 1024, time.monotonic() - start, begun, how
 

@@ -7,8 +7,8 @@ use crate::decode::{Why, decode};
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::left_out::LeftOut;
+use crate::on_bad::OnBad;
 use crate::picture_set::PictureSet;
-use crate::sets::OnBad;
 
 /// Pictures that are looked at before it is asked whether to go on.
 const AT_ONCE: usize = 512;

@@ -3,20 +3,11 @@
 use crate::check::Check;
 use crate::error::Error;
 use crate::left_out::LeftOut;
+use crate::on_bad::OnBad;
 use crate::picture_set::PictureSet;
 
 /// Seed of the order in which pictures are held out.
 const HELD_OUT_SEED: u64 = 0;
-
-/// What to do with a picture that cannot be used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OnBad {
-    /// Refuse the set, naming file and reason.
-    #[default]
-    Stop,
-    /// Leave the picture out and count it.
-    Skip,
-}
 
 /// Pictures to learn from, pictures held out, and the names of their classes.
 #[derive(Debug, Clone)]
