@@ -7,12 +7,16 @@ use std::thread::{Thread, ThreadId, current};
 
 use clap::Parser;
 
+use crate::devices::lost;
 use crate::error::Error;
 use crate::output::complain;
 use crate::{stop, terminal};
 
 /// The first panic's message: a worker's panic makes its caller panic with a less telling one.
 static FIRST: Mutex<Option<String>> = Mutex::new(None);
+
+/// Held by whoever says why the program ends, so that it is said once.
+static LAST_WORDS: Mutex<()> = Mutex::new(());
 
 /// Parses the command line and runs `work` on it. A wrong command line ends with code 2, a stop with that of its
 /// signal, and whatever else goes wrong with 1.
@@ -29,10 +33,27 @@ pub fn program<A: Parser>(work: impl FnOnce(&A) -> Result<(), Error>) -> ExitCod
     match catch(|| work(&args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            // Kept until the process is gone.
+            std::mem::forget(LAST_WORDS.lock());
+            let error = match error {
+                Error::Training(_) | Error::Panicked(_) => lost().unwrap_or(error),
+                error => error,
+            };
             complain(format_args!("error: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Ends the program from a thread whose trouble nobody waits for.
+fn end(message: &str) -> ! {
+    let _last = LAST_WORDS.lock();
+    terminal::restore();
+    match lost() {
+        Some(error) => complain(format_args!("error: {error}")),
+        None => complain(format_args!("error: {message}")),
+    }
+    exit(1)
 }
 
 /// Runs `work`; a panic in it, or in a thread that it waits for, becomes [`Error::Panicked`].
@@ -54,9 +75,7 @@ fn on_panic(info: &PanicHookInfo<'_>, main: ThreadId) {
     };
     let thread = current();
     if thread.id() != main && is_waited_for_in_vain(&thread) {
-        terminal::restore();
-        complain(format_args!("error: {message}"));
-        exit(1);
+        end(&message);
     }
     FIRST
         .lock()
