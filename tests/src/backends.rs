@@ -25,6 +25,9 @@ const ON_REQUEST: &[(&str, &str)] = &[
     ("cuda", "needs an NVIDIA GPU"),
 ];
 
+/// Flex, which this process serves to itself; only when asked for by name.
+const SERVED: &str = "remote";
+
 /// The backends named in `BURN_PATCH_BACKENDS` (comma-separated), or else those that are compiled in and run
 /// anywhere.
 ///
@@ -42,12 +45,23 @@ pub fn backends() -> Vec<BackendDevice> {
         .into_iter()
         .map(|name| BackendDevice {
             name,
-            device: device(name).unwrap_or_else(|error| panic!("{error}")),
+            device: opened(name),
         })
         .collect()
 }
 
+fn opened(name: &str) -> Device {
+    match name {
+        #[cfg(feature = "remote")]
+        SERVED => crate::served::device(),
+        name => device(name).unwrap_or_else(|error| panic!("{error}")),
+    }
+}
+
 fn known(name: &str) -> &'static str {
+    if name.trim() == SERVED {
+        return SERVED;
+    }
     let known = BACKENDS.iter().find(|backend| backend.name == name.trim());
     known
         .unwrap_or_else(|| panic!("BURN_PATCH_BACKENDS: unknown backend '{name}'"))

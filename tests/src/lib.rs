@@ -5,6 +5,8 @@ mod backends;
 mod det;
 mod golden;
 mod params;
+#[cfg(feature = "remote")]
+mod served;
 mod shard;
 mod subject;
 mod subjects;

@@ -241,6 +241,14 @@ pub enum Error {
         /// The backends that are there.
         compiled: String,
     },
+    /// A device that another process serves, and that cannot be reached.
+    #[error("device '{name}': {why}")]
+    Unreachable {
+        /// Its name.
+        name: String,
+        /// What is in the way.
+        why: String,
+    },
     /// A backend cannot compute as exactly, or as inexactly, as it was asked to.
     #[error("backend '{name}' cannot compute in {asked}: {why}")]
     Precision {

@@ -117,6 +117,22 @@ pub enum Error {
     /// Training ended early.
     #[error("training stopped: {0}")]
     Training(String),
+    /// Devices that cannot train together.
+    #[error("--devices: {0}")]
+    Devices(String),
+    /// A device that cannot be served.
+    #[error("serve: {0}")]
+    Serve(String),
+    /// A device that was served, and is no more.
+    #[error(
+        "{device} no longer answers ({why}); the same command with --resume and other --devices goes on from the last whole epoch"
+    )]
+    Lost {
+        /// Its name.
+        device: String,
+        /// What its address says.
+        why: String,
+    },
     /// A model's folder that cannot be used.
     #[error("model {path}: {why}")]
     Model {
@@ -156,7 +172,7 @@ impl Error {
     /// What the program ends with: 2 for a wrong command line, as clap has it, 128 + its number for a signal, else 1.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Patch(burn_patch::Error::UnknownBackend { .. }) => 2,
+            Self::Patch(burn_patch::Error::UnknownBackend { .. }) | Self::Devices(_) => 2,
             Self::Stopped { signal } | Self::Ended { signal, .. } => exit_code(*signal),
             _ => 1,
         }

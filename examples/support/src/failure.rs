@@ -7,6 +7,7 @@ use std::thread::{Thread, ThreadId, current};
 
 use clap::Parser;
 
+use crate::devices::lost;
 use crate::error::Error;
 use crate::output::complain;
 use crate::signal::SIGHUP;
@@ -14,6 +15,9 @@ use crate::{stop, terminal};
 
 /// The first panic's message: a worker's panic makes its caller panic with a less telling one.
 static FIRST: Mutex<Option<String>> = Mutex::new(None);
+
+/// Held by whoever says why the program ends, so that it is said once.
+static LAST_WORDS: Mutex<()> = Mutex::new(());
 
 /// Parses the command line and runs `work` on it. A wrong command line ends with code 2, a stop with that of its
 /// signal, and whatever else goes wrong with 1.
@@ -61,10 +65,14 @@ fn on_panic(info: &PanicHookInfo<'_>, main: ThreadId) {
         .get_or_insert(message);
 }
 
-/// Says what went wrong; the exit code. A view panics when its terminal goes: the cause is the hang-up.
+/// Says, once, what went wrong; the exit code. Behind a panic there may be a better known cause: a server that is lost,
+/// or, since a view panics when its terminal goes, the hang-up.
 fn told(error: Error) -> u8 {
+    // Kept until the process is gone.
+    std::mem::forget(LAST_WORDS.lock());
     let error = match error {
         Error::Panicked(_) if terminal::is_gone() => Error::Stopped { signal: SIGHUP },
+        Error::Training(_) | Error::Panicked(_) => lost().unwrap_or(error),
         error => error,
     };
     complain(format_args!("error: {error}"));

@@ -2,6 +2,7 @@
 //! it, runs that can be stopped and resumed, drawing, and errors for the person at the terminal.
 
 pub mod data;
+mod devices;
 mod draws;
 mod error;
 mod failure;
@@ -16,6 +17,7 @@ mod tiny_model;
 mod tiny_reducer;
 pub mod train;
 
+pub use devices::{Devices, serve};
 pub use draws::Draws;
 pub use error::Error;
 pub use failure::program;

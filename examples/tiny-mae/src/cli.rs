@@ -28,6 +28,16 @@ pub(crate) struct Args {
     #[arg(long, default_value = "flex")]
     pub(crate) backend: String,
 
+    /// Devices to train on together, instead of --backend: each takes its share of every step's pictures. Names of
+    /// backends, cuda:0,cuda:1, or remote:HOST:PORT for one that `tiny-mae serve` serves (cargo feature remote)
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        conflicts_with = "backend"
+    )]
+    pub(crate) devices: Vec<String>,
+
     /// Patch embedding
     #[arg(long, value_parser = Names::embeddings(), value_name = "NAME", default_value = "linear")]
     pub(crate) embed: &'static str,
@@ -82,6 +92,25 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Name what is in pictures, by a model that was trained here
     Predict(PredictArgs),
+    /// Serve a device to trainings in other processes, on this machine or others (cargo feature remote)
+    Serve(ServeArgs),
+}
+
+/// What to serve, and where.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct ServeArgs {
+    /// Port to listen on; 0 takes one that is free and says which
+    #[arg(long)]
+    pub(crate) port: u16,
+
+    /// Address to listen on; 0.0.0.0 for all of this machine's. Whoever reaches it may compute here: it asks for no
+    /// password, and nothing is encrypted
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) host: String,
+
+    /// Which device, as for training; LibTorch's cannot be served
+    #[arg(long, default_value = "flex")]
+    pub(crate) backend: String,
 }
 
 /// Which model, and which pictures.
@@ -132,6 +161,14 @@ impl Args {
     /// Learning rate from random weights.
     pub(crate) fn rate(&self) -> f64 {
         self.learning_rate.unwrap_or(RATE_FROM_SCRATCH)
+    }
+
+    /// Names of the devices to train on.
+    pub(crate) fn devices(&self) -> Vec<String> {
+        match self.devices.is_empty() {
+            true => vec![self.backend.clone()],
+            false => self.devices.clone(),
+        }
     }
 
     /// Epochs of pre-training.

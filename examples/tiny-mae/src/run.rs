@@ -1,9 +1,8 @@
 //! The whole program, step by step.
 
-use burn_patch::ops::backends::device;
 use support::report::{Curve, curves};
 use support::run::model_digest;
-use support::{DROP_PATH, Error, say, stop};
+use support::{DROP_PATH, Devices, Error, say, serve, stop};
 
 use crate::cli::{Args, Command, Task};
 use crate::model::model_config::ModelConfig;
@@ -18,21 +17,27 @@ const QUICK: [usize; 2] = [1024, 512];
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
     match &args.command {
         Some(Command::Predict(args)) => predict(args),
+        Some(Command::Serve(args)) => serve(&args.host, args.port, &args.backend),
         None => train(args),
     }
 }
 
 fn train(args: &Args) -> Result<(), Error> {
-    let device = device(&args.backend)?;
+    let devices = Devices::open(&args.devices(), args.batch as usize)?;
     let split = args.source.load()?;
     let split = match args.quick {
         true => split.truncated(QUICK[0], QUICK[1]),
         false => split,
     };
     stop::check().map_err(|error| error.ended("nothing was trained yet"))?;
-    let session = Session::open(args, device, split)?;
+    let session = Session::open(args, devices, split)?;
     say(session.banner());
-    let mut metrics = Metrics::new(args, &session.split.name, session.run.id());
+    let mut metrics = Metrics::new(
+        args,
+        &session.devices,
+        &session.split.name,
+        session.run.id(),
+    );
     let mut panels = Vec::new();
     let mut encoder = None;
     if args.task != Task::Vit {
@@ -50,7 +55,7 @@ fn train(args: &Args) -> Result<(), Error> {
         session.seed_weights("finetuned");
         let vit = mae
             .into_vit()
-            .with_classes(session.split.classes.len(), &session.device)
+            .with_classes(session.split.classes.len(), session.devices.first())
             .with_drop_path(DROP_PATH)?;
         let outcome = session.classify("finetuned", vit, 0.5 * args.rate(), start)?;
         metrics.add_finetuned(&outcome, session.accuracy(&outcome.model.vit)?);

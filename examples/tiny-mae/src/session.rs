@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::tensor::Device;
 use burn_patch::embed::AnyPatchEmbed;
 use burn_vit::{Mae, Vit};
 use support::data::{Pictures, Split};
@@ -12,7 +11,7 @@ use support::train::{
     Batchers, Classifier, Outcome, Phase, PictureBatcher, Pretrainer, accuracy, noise_per_picture,
     train,
 };
-use support::{Draws, Error, PATCH};
+use support::{Devices, Draws, Error, PATCH};
 
 use crate::cli::{Args, Task};
 use crate::model::model_config::ModelConfig;
@@ -35,7 +34,7 @@ const WATCHED: usize = 500;
 
 pub(crate) struct Session<'a> {
     args: &'a Args,
-    pub(crate) device: Device,
+    pub(crate) devices: Devices,
     pub(crate) split: Split,
     pub(crate) run: RunFolder,
     noise: usize,
@@ -43,11 +42,11 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Builds each model once, so that one that does not fit is refused before any training, and opens the folder.
-    pub(crate) fn open(args: &'a Args, device: Device, split: Split) -> Result<Self, Error> {
+    pub(crate) fn open(args: &'a Args, devices: Devices, split: Split) -> Result<Self, Error> {
         if args.task != Task::Vit {
-            args.model().mae(&split, &device)?;
+            args.model().mae(&split, devices.first())?;
         }
-        let vit = args.model().vit(&split, &device)?;
+        let vit = args.model().vit(&split, devices.first())?;
         let noise = noise_per_picture(&vit, split.train.size)?;
         let names = [&RunFolder::NAMES[..], &RESULTS[..]].concat();
         let claim = Claim::take(&args.out, PROGRAM, &names)?;
@@ -55,7 +54,7 @@ impl<'a> Session<'a> {
         let run = RunFolder::open(claim, PROGRAM, &identity, &PHASES, args.resume)?;
         Ok(Self {
             args,
-            device,
+            devices,
             split,
             run,
             noise,
@@ -74,7 +73,7 @@ impl<'a> Session<'a> {
             split.train.len(),
             split.test.len(),
             split.train.channels,
-            args.backend,
+            self.devices.names(),
             args.embed,
             args.position,
             reducer.unwrap_or_default(),
@@ -90,13 +89,13 @@ impl<'a> Session<'a> {
 
     /// Seeds the device for the weights that `phase` starts from.
     pub(crate) fn seed_weights(&self, phase: &str) {
-        self.device.seed(self.draws(phase).device(0));
+        self.devices.first().seed(self.draws(phase).device(0));
     }
 
     /// The MAE, trained.
     pub(crate) fn pretrain(&self) -> Result<Outcome<Pretrainer>, Error> {
         self.seed_weights("mae");
-        let device = self.device.clone().autodiff();
+        let device = self.devices.first().clone().autodiff();
         let mae = self.args.model().mae(&self.split, &device)?;
         let epochs = self.args.mae_epochs();
         let phase = self.phase("mae", epochs, self.args.rate(), String::new());
@@ -106,7 +105,7 @@ impl<'a> Session<'a> {
     /// The ViT before training.
     pub(crate) fn vit(&self, phase: &str) -> Result<Vit<AnyPatchEmbed>, Error> {
         self.seed_weights(phase);
-        let device = self.device.clone().autodiff();
+        let device = self.devices.first().clone().autodiff();
         self.args.model().vit(&self.split, &device)
     }
 
@@ -130,7 +129,7 @@ impl<'a> Session<'a> {
             batch: (self.args.batch as usize).min(self.split.train.len()),
             learning_rate: rate,
             draws: self.draws(name),
-            device: self.device.clone(),
+            devices: self.devices.all().to_vec(),
             folder: self.run.phase(name),
             run: self.run.id().to_owned(),
             start,
@@ -152,14 +151,14 @@ impl<'a> Session<'a> {
 
     /// Share of the held-out pictures that the model names rightly.
     pub(crate) fn accuracy(&self, vit: &Vit<AnyPatchEmbed>) -> Result<f64, Error> {
-        accuracy(vit, &self.split.test, &self.device)
+        accuracy(vit, &self.split.test, self.devices.first())
     }
 
     pub(crate) fn paint(&self, mae: &Mae<AnyPatchEmbed>) -> Result<(), Error> {
         let shown: Vec<usize> = (0..SHOWN.min(self.split.test.len())).collect();
         let batch = self
             .batcher(&self.split.test, false, self.draws("mae"))
-            .collect(&shown, 0, &self.device)?;
+            .collect(&shown, 0, self.devices.first())?;
         let output = mae.forward(batch.images.clone(), &batch.noise);
         let painted = mae.paint(batch.images.clone(), &output);
         let path = self.run.result("reconstructions.png");
@@ -177,7 +176,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Everything that the results depend on, but for how long the phases train.
+/// Everything that the results depend on, but for how long the phases train and on which devices.
 fn identity(args: &Args, split: &Split) -> Identity {
     // Its pictures say what a folder is; where it lies does not.
     let dataset = match args.source.data {
@@ -188,7 +187,6 @@ fn identity(args: &Args, split: &Split) -> Identity {
         ("dataset", dataset.into()),
         ("pictures", split.train.len().into()),
         ("data", split.digest().into()),
-        ("backend", args.backend.clone().into()),
         ("embedding", args.embed.into()),
         ("position", args.position.into()),
         ("reducer", args.reduce.into()),

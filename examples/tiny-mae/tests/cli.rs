@@ -129,6 +129,17 @@ fn a_backend_that_is_not_compiled_in_names_its_feature() {
     );
 }
 
+#[cfg(not(feature = "remote"))]
+#[test]
+fn devices_of_other_processes_name_the_feature_that_reaches_and_serves_them() {
+    for args in [
+        &["--devices", "remote:localhost:3000,flex"][..],
+        &["serve", "--port", "3000"],
+    ] {
+        assert_refused(args, &["not compiled in", "--features remote"]);
+    }
+}
+
 /// A picture in a file, whatever the file is called.
 fn picture(path: &Path) {
     std::fs::create_dir_all(path.parent().expect("a folder")).unwrap();

@@ -14,6 +14,8 @@ const TYPES: &[&str] = &[
     "LibTorch",
     "TchTensor",
     "CubeBackend",
+    "Remote",
+    "RemoteHost",
     "CubeTensor",
     "Wgpu",
     "WgpuRuntime",
@@ -39,6 +41,7 @@ const FUNCTIONS: &[&str] = &[
     "burn_cubecl",
     "burn_wgpu",
     "burn_cuda",
+    "burn_remote",
     "tch",
     "cubecl",
 ];

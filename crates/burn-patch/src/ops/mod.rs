@@ -6,7 +6,7 @@
 
 #![allow(deprecated)] // NdArray and LibTorch are deprecated upstream and first-class here.
 #![cfg_attr(
-    not(any(feature = "flex", feature = "ndarray", feature = "tch", feature = "cubecl")),
+    not(any(feature = "flex", feature = "ndarray", feature = "tch", feature = "cubecl", feature = "remote")),
     allow(unused_variables) // The dispatch over no backend reads no argument.
 )]
 

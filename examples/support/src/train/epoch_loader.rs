@@ -104,7 +104,9 @@ impl DataLoader<Batch> for EpochLoader {
         let epoch = match &self.training {
             Some(training) => {
                 let epoch = training.done + training.begun.fetch_add(1, Ordering::SeqCst) + 1;
-                self.device.seed(training.draws.device(epoch));
+                // Slices on devices of their own draw apart.
+                let seed = training.draws.device(epoch);
+                self.device.seed(seed.wrapping_add(self.part.start as u64));
                 if let Some(monitor) = &training.monitor {
                     monitor.begin(epoch);
                 }

@@ -12,14 +12,14 @@ pub struct Phase {
     pub name: &'static str,
     /// To go through in all.
     pub epochs: usize,
-    /// Pictures per step.
+    /// Pictures per step, shared out among the devices.
     pub batch: usize,
     /// At its highest.
     pub learning_rate: f64,
     /// What is random about it.
     pub draws: Draws,
-    /// Where to train.
-    pub device: Device,
+    /// Where to train; with several, the first has the model and the optimizer.
+    pub devices: Vec<Device>,
     /// Folder of its checkpoints.
     pub folder: PathBuf,
     /// Id of the run.

@@ -9,7 +9,8 @@ use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use burn::train::metric::store::Split;
 use burn::train::{
-    InferenceStep, Interrupter, LearnerModel, LearningResult, SupervisedTraining, TrainStep,
+    ExecutionStrategy, InferenceStep, Interrupter, LearnerModel, LearningResult, MultiDeviceOptim,
+    SupervisedTraining, TrainStep,
 };
 
 use crate::error::Error;
@@ -80,12 +81,24 @@ pub fn train<M: Scored>(phase: &Phase, model: M, batchers: Batchers) -> Result<O
             return Ok(Outcome { model, epochs });
         }
     }
-    let steps = phase.epochs * pictures.div_ceil(phase.batch);
+    let steps = phase.epochs * steps(phase, pictures);
     let learner = learner(model, phase.learning_rate, steps)?;
     stop::interrupts(&interrupter);
     let training = training(phase, batchers, done, &monitor, &checkpoints);
     let result = training.with_interrupter(interrupter).launch(learner);
     finished(phase, result, &monitor, &checkpoints)
+}
+
+/// Pictures of a step for each device.
+fn share(phase: &Phase) -> usize {
+    phase.batch.div_ceil(phase.devices.len())
+}
+
+/// Steps of an epoch: burn-train slices the pictures, and the last device has what the others leave.
+fn steps(phase: &Phase, pictures: usize) -> usize {
+    let others = phase.devices.len() - 1;
+    let last = pictures - others * (pictures / phase.devices.len());
+    last.div_ceil(share(phase))
 }
 
 /// `model` with the values of a record.
@@ -104,11 +117,13 @@ fn training<M: Scored>(
     monitor: &Arc<Monitor>,
     checkpoints: &Arc<Checkpoints>,
 ) -> SupervisedTraining<M> {
-    let (batch, device) = (phase.batch, &phase.device);
-    let train = EpochLoader::new(batchers.train, batchers.train_len, batch, device)
+    let device = &phase.devices[0];
+    let train = EpochLoader::new(batchers.train, batchers.train_len, share(phase), device)
         .shuffled(phase.draws, done)
         .watched(monitor.clone());
-    let test = EpochLoader::new(batchers.test, batchers.test_len, batch, device);
+    let test = EpochLoader::new(batchers.test, batchers.test_len, phase.batch, device);
+    let strategy =
+        ExecutionStrategy::multi(phase.devices.clone(), MultiDeviceOptim::OptimMainDevice);
     let [model, optimizer, schedule] = PARTS.map(|part| CheckpointPart {
         checkpoints: checkpoints.clone(),
         part,
@@ -118,6 +133,7 @@ fn training<M: Scored>(
         .metric_train_numeric(loss(Split::Train))
         .metric_valid_numeric(loss(Split::Valid))
         .num_epochs(phase.epochs)
+        .with_training_strategy(strategy.into())
         .with_custom_checkpointers(model, optimizer, schedule)
         .with_checkpointing_strategy(EveryEpoch(checkpoints.clone()))
         .with_metric_logger(NoLog)

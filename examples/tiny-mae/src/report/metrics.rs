@@ -6,7 +6,7 @@ use burn::module::Module;
 use serde::Serialize;
 use support::report::write;
 use support::train::{Classifier, Outcome, Pretrainer};
-use support::{Error, say};
+use support::{Devices, Error, say};
 
 use crate::cli::Args;
 
@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     vit_images_per_second: Option<f64>,
     seconds: f64,
     seed: u64,
+    /// Names of the devices.
     backend: String,
     embedding: &'static str,
     position: &'static str,
@@ -53,7 +54,7 @@ struct History {
 }
 
 impl Metrics {
-    pub(crate) fn new(args: &Args, dataset: &str, run: &str) -> Self {
+    pub(crate) fn new(args: &Args, devices: &Devices, dataset: &str, run: &str) -> Self {
         Self {
             test_accuracy_finetuned: None,
             test_accuracy_scratch: None,
@@ -64,7 +65,7 @@ impl Metrics {
             vit_images_per_second: None,
             seconds: 0.0,
             seed: args.seed,
-            backend: args.backend.clone(),
+            backend: devices.names(),
             embedding: args.embed,
             position: args.position,
             reducer: args.reduce,

@@ -8,5 +8,7 @@ mod models;
 mod numbers;
 mod output;
 mod program;
+#[cfg(feature = "remote")]
+mod remote;
 mod resume;
 mod stops;

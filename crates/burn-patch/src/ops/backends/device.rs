@@ -60,12 +60,17 @@ pub const BACKENDS: &[BackendInfo] = &[
     },
 ];
 
+/// Forms of names beside those of [`BACKENDS`]: one of several devices of this machine, and one of another process.
+const INDEXED: &str = "cuda:INDEX, tch-cuda:INDEX";
+const SERVED: &str = "remote:HOST:PORT";
+
 /// The backends in this build.
 pub fn compiled() -> impl Iterator<Item = &'static BackendInfo> {
     BACKENDS.iter().filter(|backend| backend.compiled)
 }
 
-/// The default device of the backend called `name`. Numbers of 32 bits are multiplied as such
+/// The device called `name`: a backend's, `cuda:INDEX` or `tch-cuda:INDEX` where a machine has several, or
+/// `remote:HOST:PORT` for one that another process serves. Numbers of 32 bits are multiplied as such
 /// ([`Precision::Single`]).
 ///
 /// # Errors
@@ -84,12 +89,13 @@ pub fn device(name: &str) -> Result<Device, Error> {
     device_with(name, Precision::Single)
 }
 
-/// The default device of the backend called `name`, with products as precise as asked for.
+/// The device called `name`, as for [`device`], with products as precise as asked for.
 ///
 /// # Errors
 ///
-/// Those of [`device`], and [`Error::Precision`] where a backend has no such products, and on `tch-cuda` where another
-/// precision was chosen before in this process or `NVIDIA_TF32_OVERRIDE` contradicts it.
+/// Those of [`device`], [`Error::Unreachable`] where nobody serves the device, and [`Error::Precision`] where a backend
+/// has no such products, and on `tch-cuda` where another precision was chosen before in this process or
+/// `NVIDIA_TF32_OVERRIDE` contradicts it.
 ///
 /// ```
 /// use burn_patch::ops::backends::{Precision, device_with};
@@ -99,14 +105,32 @@ pub fn device(name: &str) -> Result<Device, Error> {
 /// assert_eq!(error.to_string(), "backend 'flex' cannot compute in TF32: only tch-cuda has it");
 /// ```
 pub fn device_with(name: &str, precision: Precision) -> Result<Device, Error> {
-    if precision == Precision::Tf32 && name != "tch-cuda" && is_compiled(name) {
+    let (backend, place) = match name.split_once(':') {
+        Some((backend, place)) => (backend, Some(place)),
+        None => (name, None),
+    };
+    if precision == Precision::Tf32 && backend != "tch-cuda" && is_compiled(backend) {
         return Err(Error::Precision {
             name: name.to_string(),
             asked: precision.name(),
             why: "only tch-cuda has it".to_string(),
         });
     }
-    match name {
+    match (backend, place) {
+        ("remote", Some(address)) => served(name, address),
+        ("cuda" | "tch-cuda", Some(index)) => match index.parse() {
+            Ok(index) => local(backend, index, precision),
+            Err(_) => Err(unavailable(name)),
+        },
+        (_, Some(_)) => Err(unavailable(name)),
+        (_, None) => local(backend, 0, precision),
+    }
+}
+
+/// The device of this machine that is `index` in the list of `backend`'s.
+#[cfg_attr(not(feature = "tch"), allow(unused_variables))]
+fn local(backend: &str, index: usize, precision: Precision) -> Result<Device, Error> {
+    match backend {
         #[cfg(feature = "flex")]
         "flex" => Ok(Device::flex()),
         #[cfg(feature = "ndarray")]
@@ -118,12 +142,36 @@ pub fn device_with(name: &str, precision: Precision) -> Result<Device, Error> {
         #[cfg(feature = "tch")]
         "tch-cuda" => {
             tch::precision::choose(precision)?;
-            Ok(Device::libtorch_cuda(0))
+            Ok(Device::libtorch_cuda(index))
         }
         #[cfg(feature = "cuda")]
-        "cuda" => Ok(Device::cuda(0)),
-        _ => Err(unavailable(name)),
+        "cuda" => Ok(Device::cuda(index)),
+        _ => Err(unavailable(backend)),
     }
+}
+
+/// The first device that is served at `address`.
+#[cfg(feature = "remote")]
+fn served(name: &str, address: &str) -> Result<Device, Error> {
+    let port = address
+        .rsplit_once(':')
+        .map(|(_, port)| port.parse::<u16>());
+    if !matches!(port, Some(Ok(_))) {
+        return Err(unavailable(name));
+    }
+    super::remote::connect(address).map_err(|why| Error::Unreachable {
+        name: name.to_string(),
+        why,
+    })
+}
+
+#[cfg(not(feature = "remote"))]
+fn served(name: &str, _: &str) -> Result<Device, Error> {
+    Err(Error::BackendNotCompiled {
+        name: name.to_string(),
+        feature: "remote".to_string(),
+        compiled: join(compiled()),
+    })
 }
 
 fn is_compiled(name: &str) -> bool {
@@ -139,7 +187,7 @@ fn unavailable(name: &str) -> Error {
         },
         None => Error::UnknownBackend {
             got: name.to_string(),
-            expected: join(BACKENDS.iter()),
+            expected: format!("{}, {INDEXED}, {SERVED}", join(BACKENDS.iter())),
         },
     }
 }
@@ -149,4 +197,45 @@ fn join(backends: impl Iterator<Item = &'static BackendInfo>) -> String {
         .map(|backend| backend.name)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_no_device_has_are_refused_with_the_forms_that_names_take() {
+        for name in ["tpu", "flex:1", "flex:", "cuda:one", "remote", ":"] {
+            let error = device(name).unwrap_err();
+            assert!(
+                matches!(error, Error::UnknownBackend { .. }),
+                "{name}: {error}"
+            );
+            assert!(error.to_string().ends_with("remote:HOST:PORT"), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "remote"))]
+    #[test]
+    fn a_served_device_names_the_feature_that_reaches_it() {
+        let error = device("remote:localhost:3000").unwrap_err().to_string();
+        assert!(error.contains("--features remote"), "{error}");
+    }
+
+    #[cfg(feature = "remote")]
+    #[test]
+    fn an_address_without_a_port_is_no_device() {
+        for name in [
+            "remote:",
+            "remote:localhost",
+            "remote:localhost:",
+            "remote:localhost:70000",
+        ] {
+            let error = device(name).unwrap_err();
+            assert!(
+                matches!(error, Error::UnknownBackend { .. }),
+                "{name}: {error}"
+            );
+        }
+    }
 }

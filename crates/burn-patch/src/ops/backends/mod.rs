@@ -15,6 +15,8 @@ mod flex;
 mod fusion;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+#[cfg(feature = "remote")]
+mod remote;
 #[cfg(feature = "tch")]
 mod tch;
 

@@ -18,6 +18,7 @@ use crate::ops::patch::{Bias, ParameterGrads};
     NdArray: cfg(feature = "ndarray"),
     LibTorch: cfg(feature = "tch"),
     Cube: cfg(feature = "cubecl"),
+    Remote: cfg(feature = "remote"),
     Autodiff: cfg(feature = "autodiff"),
 )]
 pub trait LayerOps: Backend {

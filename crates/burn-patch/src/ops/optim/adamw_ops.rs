@@ -11,6 +11,7 @@ use crate::ops::optim::composed;
     NdArray: cfg(feature = "ndarray"),
     LibTorch: cfg(feature = "tch"),
     Cube: cfg(feature = "cubecl"),
+    Remote: cfg(feature = "remote"),
     Fusion: cfg(feature = "fusion"),
 )]
 pub trait AdamWOps: Backend {

@@ -77,6 +77,7 @@ pub enum Cells<B: Backend> {
     NdArray: cfg(feature = "ndarray"),
     LibTorch: cfg(feature = "tch"),
     Cube: cfg(feature = "cubecl"),
+    Remote: cfg(feature = "remote"),
     Fusion: cfg(feature = "fusion"),
     Autodiff: cfg(feature = "autodiff"),
 )]

@@ -73,26 +73,30 @@ impl Scored for Brightness {
     const NAMES: bool = false;
 }
 
+fn phase(folder: &std::path::Path, rate: f64, devices: usize, batch: usize) -> Phase {
+    Phase {
+        name: "brightness",
+        epochs: 3,
+        batch,
+        learning_rate: rate,
+        draws: Draws::new(0, 1),
+        devices: vec![Device::flex(); devices],
+        folder: folder.to_owned(),
+        run: "run".to_owned(),
+        start: String::new(),
+    }
+}
+
 fn run(
     folder: &std::path::Path,
     model: Brightness,
     rate: f64,
+    devices: usize,
 ) -> Result<Outcome<Brightness>, Error> {
-    let draws = Draws::new(0, 1);
-    let phase = Phase {
-        name: "brightness",
-        epochs: 3,
-        batch: BATCH,
-        learning_rate: rate,
-        draws,
-        device: Device::flex(),
-        folder: folder.to_owned(),
-        run: "run".to_owned(),
-        start: String::new(),
-    };
+    let phase = phase(folder, rate, devices, BATCH);
     let pixels = (0..PICTURES).map(|index| 130 + 12 * index as u8).collect();
     let pictures = Arc::new(Pictures::unlabelled(pixels, 1, [1, 1]));
-    let batcher = || PictureBatcher::new(pictures.clone(), 0, false, draws);
+    let batcher = || PictureBatcher::new(pictures.clone(), 0, false, phase.draws);
     let batchers = Batchers {
         train: batcher(),
         train_len: PICTURES,
@@ -131,7 +135,12 @@ fn the_first_loss_that_is_not_finite_ends_the_training_and_the_last_good_checkpo
         ),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let result = run(folder.path(), Brightness::new(held_out, step, loss), 1e-3);
+        let result = run(
+            folder.path(),
+            Brightness::new(held_out, step, loss),
+            1e-3,
+            1,
+        );
         let error = result.err().expect("an error");
         assert!(matches!(error, Error::NotFinite { .. }), "{error}");
         let error = error.to_string();
@@ -142,22 +151,45 @@ fn the_first_loss_that_is_not_finite_ends_the_training_and_the_last_good_checkpo
             assert!(error.contains(part), "expected '{part}' in: {error}");
         }
         // It goes on from there.
-        let outcome = run(folder.path(), Brightness::new(false, 0, 1.0), 1e-3).unwrap();
+        let outcome = run(folder.path(), Brightness::new(false, 0, 1.0), 1e-3, 1).unwrap();
         assert_eq!(outcome.epochs.len(), 3);
     }
 }
 
-/// Pictures of brightness 130, 142, … 238 in batches of 4, 4 and 2: each counts once.
+/// Pictures of brightness 130, 142, … 238 in batches of 4, 4 and 2, or of the 2 that each of two or three devices has of a
+/// batch: each counts once.
 #[test]
-fn the_means_of_an_epoch_are_those_of_its_pictures() {
-    let folder = tempfile::tempdir().unwrap();
-    let outcome = run(folder.path(), Brightness::new(false, 0, 1.0), 1e-30).unwrap();
-    let bright = (0..PICTURES).map(|index| (130.0 + 12.0 * index as f64) / 127.5 - 1.0);
-    let mean = bright.sum::<f64>() / PICTURES as f64;
-    for epoch in &outcome.epochs {
-        for loss in [epoch.train.loss(), epoch.test.loss()] {
-            assert!((loss - mean).abs() < 1e-6, "expected {mean}, got {loss}");
+fn the_means_of_an_epoch_are_those_of_its_pictures_on_any_number_of_devices() {
+    for devices in 1..4 {
+        let folder = tempfile::tempdir().unwrap();
+        let model = Brightness::new(false, 0, 1.0);
+        let outcome = run(folder.path(), model, 1e-30, devices).unwrap();
+        let bright = (0..PICTURES).map(|index| (130.0 + 12.0 * index as f64) / 127.5 - 1.0);
+        let mean = bright.sum::<f64>() / PICTURES as f64;
+        for epoch in &outcome.epochs {
+            for loss in [epoch.train.loss(), epoch.test.loss()] {
+                assert!((loss - mean).abs() < 1e-6, "expected {mean}, got {loss}");
+            }
+            assert_eq!(epoch.pictures, PICTURES);
         }
-        assert_eq!(epoch.pictures, PICTURES);
+    }
+}
+
+/// The learning rate falls to 0 with the last step, so its steps must be those that are taken.
+#[test]
+fn an_epoch_has_as_many_steps_as_its_longest_slice() {
+    for (devices, pictures, batch, expected) in [
+        (1, 10, 4, 3),
+        (2, 10, 4, 3),
+        (3, 10, 4, 2),
+        (2, 1001, 64, 16),
+        (4, 8, 4, 2),
+    ] {
+        let phase = phase(std::path::Path::new(""), 1e-3, devices, batch);
+        assert_eq!(
+            steps(&phase, pictures),
+            expected,
+            "{devices}, {pictures}, {batch}"
+        );
     }
 }
