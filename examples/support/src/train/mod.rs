@@ -6,6 +6,7 @@
 //! do not say whose they are.
 
 mod accuracy;
+mod activation_type;
 mod batch;
 mod batchers;
 mod checkpoint_part;
@@ -18,6 +19,7 @@ mod exact;
 mod loss;
 mod manifest;
 mod mean;
+mod mixed_step;
 mod monitor;
 mod no_log;
 mod outcome;
@@ -32,6 +34,7 @@ mod terminal_renderer;
 mod train;
 
 pub use accuracy::{TEST_BATCH, accuracy};
+pub use activation_type::ActivationType;
 pub use batch::Batch;
 pub use batchers::Batchers;
 pub(crate) use checkpoints::is_checkpoint_file;
