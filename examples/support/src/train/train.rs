@@ -14,6 +14,7 @@ use burn::train::{
 
 use crate::error::Error;
 use crate::output::say;
+use crate::train::accuracy::TEST_BATCH;
 use crate::train::batch::Batch;
 use crate::train::batchers::Batchers;
 use crate::train::checkpoint_part::CheckpointPart;
@@ -108,7 +109,8 @@ fn training<M: Scored>(
     let train = EpochLoader::new(batchers.train, batchers.train_len, batch, device)
         .shuffled(phase.draws, done)
         .watched(monitor.clone());
-    let test = EpochLoader::new(batchers.test, batchers.test_len, batch, device);
+    // The shape that other evaluations have, so that a GPU compiles kernels for one alone.
+    let test = EpochLoader::new(batchers.test, batchers.test_len, TEST_BATCH, device);
     let [model, optimizer, schedule] = PARTS.map(|part| CheckpointPart {
         checkpoints: checkpoints.clone(),
         part,
@@ -133,7 +135,7 @@ fn training<M: Scored>(
         training = training.checkpoint(done);
     }
     training.renderer(match terminal::takes_a_view() {
-        true => Box::new(TerminalRenderer::open(done)),
+        true => Box::new(TerminalRenderer::new(done)),
         false => Box::new(PlainRenderer::new(
             phase.name,
             phase.epochs,
