@@ -1,8 +1,8 @@
 //! Our half of the comparison, and raw LibTorch as a peer: reads `case iterations` lines, answers with the median
 //! milliseconds of an iteration. `benches/compare/run.py` drives it, on a GPU `benches/gpu/run.py`.
 //!
-//! `compare-worker BACKEND [DTYPE [BATCH]]`: the type of all numbers, `f32`, `bf16` or `f16`, and the pictures of the
-//! cases that name no number.
+//! `compare-worker BACKEND [DTYPE [BATCH [tuned|untuned]]]`: the type of all numbers, `f32`, `bf16` or `f16`, the pictures
+//! of the cases that name no number, and whether a GPU's kernels of products are measured first.
 
 #![allow(deprecated)] // NdArray is deprecated upstream and first-class here.
 
@@ -18,7 +18,6 @@ use std::time::Instant;
 
 use burn::backend::{Flex, NdArray};
 use burn::module::Module;
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, FloatDType, Int, Tensor, TensorData};
 use burn_patch::embed::{
@@ -26,9 +25,9 @@ use burn_patch::embed::{
     QuadtreePatchEmbedConfig, Selection,
 };
 use burn_patch::grid::Window;
-use burn_patch::ops::backends::device;
+use burn_patch::ops::backends::{device, tune_products};
 use burn_patch::ops::{
-    Bias, Cells, Fill, FusedAdamWConfig, PatchGrads, PixelOrder, Pixels, byte_tensor,
+    Bias, Cells, Fill, FusedAdamWConfig, PatchGrads, PixelOrder, Pixels, byte_tensor, cross_entropy,
 };
 use burn_vit::{EncoderConfig, HeadConfig, Pooling, PrefixConfig, Vit, VitConfig};
 use rand::SeedableRng;
@@ -72,6 +71,11 @@ impl Settings {
         let batch = next(&BATCH.to_string())
             .parse()
             .expect("a number of pictures");
+        tune_products(match next("tuned").as_str() {
+            "tuned" => true,
+            "untuned" => false,
+            other => panic!("expected tuned or untuned, got {other}"),
+        });
         Self {
             backend,
             dtype,
@@ -364,14 +368,13 @@ fn train_over(
     let images = pictures(batch, channels, side, device);
     let labels: Vec<i32> = (0..batch as i32).map(|index| index % 10).collect();
     let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [batch]), device);
-    let loss = CrossEntropyLossConfig::new().init(device);
     let device = device.clone();
     let mut turn = 0;
     Box::new(move || {
         turn = (turn + 1) % INPUTS;
         let model = vit.take().expect("put back below");
         let logits = model.forward(images[turn].clone());
-        let grads = loss.forward(logits, labels.clone()).backward();
+        let grads = cross_entropy(logits, labels.clone(), 0.0).backward();
         let grads = GradientsParams::from_grads(grads, &model);
         vit = Some(optimizer.step(LEARNING_RATE, model, grads));
         device.sync().expect("the device finishes");

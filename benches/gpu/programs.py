@@ -18,8 +18,11 @@ DRIVER_FILES = ["/usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json", "/usr/sh
 
 
 class Programs:
-    def __init__(self, work):
-        if list(BUNDLE.glob("bundle-*.tar.zst")):
+    def __init__(self, work, folder=None):
+        """Those in `folder`, if one is named."""
+        if folder is not None:
+            self.folder, self.facts = folder.resolve(), {"commit": commit(), "torch": None}
+        elif list(BUNDLE.glob("bundle-*.tar.zst")):
             self.folder, self.facts = unpack(work), json.loads((BUNDLE / "bundle.json").read_text())
         else:
             self.folder, self.facts = build(), {"commit": commit(), "torch": None}

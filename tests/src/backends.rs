@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Once;
 
 use burn::tensor::Device;
-use burn_patch::ops::backends::{BACKENDS, compiled, device};
+use burn_patch::ops::backends::{BACKENDS, compiled, device, tune_products};
 
 /// A backend under test.
 #[derive(Debug, Clone)]
@@ -31,12 +31,14 @@ const SERVED: &str = "remote";
 /// The backends named in `BURN_PATCH_BACKENDS` (comma-separated), or else those that are compiled in and run
 /// anywhere.
 ///
-/// Says on stderr, once, what is left out and how to ask for it.
+/// Says on stderr, once, what is left out and how to ask for it. Products are not tuned: to measure kernels for every
+/// small shape would take longer than all tests.
 ///
 /// # Panics
 ///
 /// If a named backend is unknown or not compiled in.
 pub fn backends() -> Vec<BackendDevice> {
+    tune_products(false);
     let names = match std::env::var("BURN_PATCH_BACKENDS") {
         Ok(asked) => asked.split(',').map(known).collect(),
         Err(_) => on_their_own(),

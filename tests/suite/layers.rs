@@ -2,12 +2,13 @@
 
 use burn::module::{Module, Param};
 use burn::nn::LayerNormConfig as BurnLayerNormConfig;
+use burn::nn::loss::CrossEntropyLossConfig;
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
 use burn::tensor::activation::softmax;
 use burn::tensor::module::linear as burn_linear;
-use burn::tensor::{DType, Device, Int, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_patch::layers::LayerNormConfig;
-use burn_patch::ops::{AttentionOptions, Qkv, Reach, attention, layer_norm, linear};
+use burn_patch::ops::{AttentionOptions, Qkv, Reach, attention, cross_entropy, layer_norm, linear};
 use burn_patch_tests::{backends, det_tensor, largest_difference, tolerance};
 use safetensors::SafeTensors;
 
@@ -38,6 +39,30 @@ fn assert_same<const D: usize>(
 
 fn input(shape: [usize; 2], seed: u64, device: &Device) -> Tensor<2> {
     det_tensor(shape, seed, device, DType::F32).require_grad()
+}
+
+/// One row, more rows and more classes than units of a GPU share, with and without smoothing.
+#[test]
+fn cross_entropy_is_that_of_burn() {
+    for backend in backends() {
+        let device = backend.device.clone().autodiff();
+        for [rows, classes] in [[1, 2], [70, 10], [40, 130]] {
+            let labels: Vec<i32> = (0..rows).map(|row| (row * 7 % classes) as i32).collect();
+            let labels = TensorData::new(labels, [rows]);
+            let labels = Tensor::<1, Int>::from_data(labels, &device);
+            for smoothing in [0.0, 0.1] {
+                let burns = CrossEntropyLossConfig::new()
+                    .with_smoothing((smoothing > 0.0).then_some(smoothing as f32))
+                    .init(&device);
+                assert_same(
+                    &format!("{rows}×{classes}, {smoothing} on {}", backend.name),
+                    &[input([rows, classes], 1, &device)],
+                    |inputs| cross_entropy(inputs[0].clone(), labels.clone(), smoothing),
+                    |inputs| burns.forward(inputs[0].clone(), labels.clone()),
+                );
+            }
+        }
+    }
 }
 
 /// Small, large enough for several blocks and threads, and with a weight too large for partial sums.

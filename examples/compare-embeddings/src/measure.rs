@@ -81,7 +81,7 @@ impl Bench<'_> {
         let (len, epochs) = (self.split.train.len(), self.args.epochs());
         let batch = (self.args.batch as usize).min(len);
         let steps = epochs * len.div_ceil(batch);
-        let mut learner = learner(Classifier { vit }, RATE_FROM_SCRATCH, steps)?;
+        let mut learner = learner(Classifier::new(vit), RATE_FROM_SCRATCH, steps)?;
         let loader = || {
             let batcher = PictureBatcher::new(self.split.train.clone(), noise, true, draws);
             EpochLoader::new(batcher, len, batch, &device).shuffled(draws, 0)

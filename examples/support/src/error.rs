@@ -14,6 +14,14 @@ pub enum Error {
     /// A model refuses.
     #[error(transparent)]
     Vit(#[from] burn_vit::Error),
+    /// A device that does not compute in a type.
+    #[error("--dtype {dtype}: the device of backend '{backend}' does not compute in it")]
+    NoSuchType {
+        /// The backend's name.
+        backend: String,
+        /// The type's.
+        dtype: &'static str,
+    },
     /// A model cannot take these pictures.
     #[error("{model}: {why}")]
     Misfit {

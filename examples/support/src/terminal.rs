@@ -1,12 +1,26 @@
 //! The terminal, where burn-train's view can draw on it.
 
 use std::io::{IsTerminal, stdin, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether the view can be drawn: on a terminal that knows how, for a person who wants colours.
 pub(crate) fn takes_a_view() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     stdin().is_terminal() && stdout().is_terminal() && !dumb && !set("NO_COLOR")
+}
+
+/// Whether a view covers the terminal.
+static COVERED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a view covers the terminal, so that a line would spoil it.
+pub(crate) fn is_covered() -> bool {
+    COVERED.load(Ordering::Relaxed)
+}
+
+/// Says whether a view covers the terminal.
+pub(crate) fn cover(covered: bool) {
+    COVERED.store(covered, Ordering::Relaxed);
 }
 
 #[cfg(unix)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use support::data::{DatasetName, Source};
+use support::train::ActivationType;
 use support::{RATE_FROM_SCRATCH, TinyModel, USUAL_POSITION};
 
 use crate::names::Names;
@@ -58,6 +59,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) source: Source,
 
+    /// What activations and their gradients are computed in while training; parameters, evaluations and saved models
+    /// are f32
+    #[arg(long, value_enum, default_value_t = ActivationType::F32)]
+    pub(crate) dtype: ActivationType,
+
     /// Epochs of MAE pre-training; the classifiers get three for every eight. Default: 40, 80 for emoji
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) epochs: Option<u32>,
@@ -81,6 +87,11 @@ pub(crate) struct Args {
     /// Go on from the newest whole checkpoint in the output folder
     #[arg(long)]
     pub(crate) resume: bool,
+
+    /// On a GPU, measure kernels of matrix products and take the fastest, which makes the first steps take longer; it
+    /// says nothing to CPUs and to tch-cuda
+    #[arg(long)]
+    pub(crate) tune: bool,
 
     /// A smoke test of under a minute: 1,024 training pictures, 2 epochs
     #[arg(long)]

@@ -1,8 +1,9 @@
 //! The whole program, step by step.
 
+use burn_patch::ops::backends::tune_products;
 use support::report::{Curve, curves};
 use support::run::model_digest;
-use support::{DROP_PATH, Devices, Error, say, serve, stop};
+use support::{DROP_PATH, Devices, Error, report_kernels, say, serve, stop};
 
 use crate::cli::{Args, Command, Task};
 use crate::model::model_config::ModelConfig;
@@ -10,8 +11,9 @@ use crate::predict::predict;
 use crate::report::metrics::Metrics;
 use crate::session::Session;
 
-/// Training and held-out pictures of a quick run.
-const QUICK: [usize; 2] = [1024, 512];
+/// Training and held-out pictures of a quick run: a whole number of batches each, so that a GPU compiles kernels for two
+/// shapes alone.
+const QUICK: [usize; 2] = [1024, 500];
 
 /// Runs what the arguments ask for.
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
@@ -23,7 +25,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 }
 
 fn train(args: &Args) -> Result<(), Error> {
-    let devices = Devices::open(&args.devices(), args.batch as usize)?;
+    let names = args.devices();
+    report_kernels(&names[0]);
+    tune_products(args.tune);
+    let devices = Devices::open(&names, args.batch as usize)?;
+    args.dtype.check(devices.first(), &names[0])?;
     let split = args.source.load()?;
     let split = match args.quick {
         true => split.truncated(QUICK[0], QUICK[1]),

@@ -8,8 +8,8 @@ use burn_vit::{Mae, Vit};
 use support::data::{Pictures, Split};
 use support::run::{Claim, Identity, RunFolder};
 use support::train::{
-    Batchers, Classifier, Outcome, Phase, PictureBatcher, Pretrainer, accuracy, noise_per_picture,
-    train,
+    ActivationType, Batchers, Classifier, Outcome, Phase, PictureBatcher, Pretrainer, TEST_BATCH,
+    accuracy, noise_per_picture, train,
 };
 use support::{Devices, Draws, Error, PATCH};
 
@@ -66,8 +66,12 @@ impl<'a> Session<'a> {
         let (args, split) = (self.args, &self.split);
         let [height, width] = split.train.size;
         let reducer = args.reduce.map(|name| format!(", reducer {name}"));
+        let dtype = match args.dtype {
+            ActivationType::F32 => String::new(),
+            half => format!(", activations in {}", half.name()),
+        };
         format!(
-            "{}: {} training and {} held-out pictures of {}×{height}×{width}, backend {}, embedding {}, positions {}{}\n\
+            "{}: {} training and {} held-out pictures of {}×{height}×{width}, backend {}{dtype}, embedding {}, positions {}{}\n\
              {} classes: {}",
             split.name,
             split.train.len(),
@@ -99,7 +103,11 @@ impl<'a> Session<'a> {
         let mae = self.args.model().mae(&self.split, &device)?;
         let epochs = self.args.mae_epochs();
         let phase = self.phase("mae", epochs, self.args.rate(), String::new());
-        train(&phase, Pretrainer { mae }, self.batchers(&phase))
+        train(
+            &phase,
+            Pretrainer::new(mae, self.args.dtype),
+            self.batchers(&phase),
+        )
     }
 
     /// The ViT before training.
@@ -118,7 +126,7 @@ impl<'a> Session<'a> {
         start: String,
     ) -> Result<Outcome<Classifier>, Error> {
         let phase = self.phase(name, self.args.vit_epochs(), rate, start);
-        let model = Classifier { vit: vit.train() };
+        let model = Classifier::new(vit.train()).with_activations(self.args.dtype);
         train(&phase, model, self.batchers(&phase))
     }
 
@@ -155,14 +163,19 @@ impl<'a> Session<'a> {
     }
 
     pub(crate) fn paint(&self, mae: &Mae<AnyPatchEmbed>) -> Result<(), Error> {
-        let shown: Vec<usize> = (0..SHOWN.min(self.split.test.len())).collect();
+        let held_out = self.split.test.len();
+        // More than are shown: in the shape of every evaluation, for which a GPU has its kernels.
+        let indices: Vec<usize> = (0..TEST_BATCH.min(held_out)).collect();
         let batch = self
             .batcher(&self.split.test, false, self.draws("mae"))
-            .collect(&shown, 0, self.devices.first())?;
+            .collect(&indices, 0, self.devices.first())?;
         let output = mae.forward(batch.images.clone(), &batch.noise);
         let painted = mae.paint(batch.images.clone(), &output);
         let path = self.run.result("reconstructions.png");
-        reconstructions(&path, batch.images, output.mask, painted, PATCH)
+        let shown = 0..SHOWN.min(held_out);
+        let [images, painted] =
+            [batch.images, painted].map(|pictures| pictures.slice([shown.clone()]));
+        reconstructions(&path, images, output.mask.slice([shown]), painted, PATCH)
     }
 
     /// Into a folder of its own.
@@ -183,7 +196,7 @@ fn identity(args: &Args, split: &Split) -> Identity {
         Some(_) => "folder",
         None => &split.name,
     };
-    let settings = [
+    let mut settings = vec![
         ("dataset", dataset.into()),
         ("pictures", split.train.len().into()),
         ("data", split.digest().into()),
@@ -195,5 +208,9 @@ fn identity(args: &Args, split: &Split) -> Identity {
         ("learning rate", args.rate().into()),
         ("seed", args.seed.into()),
     ];
+    // Runs from before there was a choice go on.
+    if args.dtype != ActivationType::F32 {
+        settings.push(("dtype", args.dtype.name().into()));
+    }
     Identity::new(PROGRAM, settings)
 }

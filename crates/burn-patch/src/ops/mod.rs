@@ -13,6 +13,7 @@
 pub mod backends;
 pub mod layer;
 pub mod optim;
+pub mod parts;
 pub mod patch;
 
 mod at_least_single;
@@ -27,12 +28,13 @@ pub use dequantized::dequantized;
 pub use gather_rows::gather_rows;
 pub use layer::{
     AttentionGrads, AttentionInputs, AttentionOptions, LayerGrads, LayerOps, NormGrads, Qkv,
-    QkvPrimitive, Reach, ReachPrimitive, Span, Spans, TrackedBiases, attention, gelu, layer_norm,
-    linear,
+    QkvPrimitive, Reach, ReachPrimitive, Span, Spans, TrackedBiases, attention, cross_entropy,
+    gelu, layer_norm, linear,
 };
 #[cfg(feature = "optim")]
 pub use optim::{AdamWMoments, FusedAdamW, FusedAdamWConfig};
 pub use optim::{AdamWOps, AdamWSettings, AdamWState, AdamWStep};
+pub use parts::PartOps;
 pub use patch::{
     Bias, Cells, Fill, Images, ParameterGrads, PatchGrads, PatchOps, PixelOrder, Pixels,
     byte_tensor, fold_windows, overlap_add, patch_windows, project_cells, project_patches,

@@ -6,6 +6,7 @@
 //! do not say whose they are.
 
 mod accuracy;
+mod activation_type;
 mod ahead;
 mod batch;
 mod batchers;
@@ -20,6 +21,7 @@ mod host_batch;
 mod loss;
 mod manifest;
 mod mean;
+mod mixed_step;
 mod monitor;
 mod no_log;
 mod outcome;
@@ -34,6 +36,7 @@ mod terminal_renderer;
 mod train;
 
 pub use accuracy::{TEST_BATCH, accuracy};
+pub use activation_type::ActivationType;
 pub use batch::Batch;
 pub use batchers::Batchers;
 pub(crate) use checkpoints::{is_checkpoint_file, runs_in};

@@ -5,7 +5,9 @@ use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use burn_patch::embed::AnyPatchEmbed;
 use burn_vit::Mae;
 
+use crate::train::activation_type::ActivationType;
 use crate::train::batch::Batch;
+use crate::train::mixed_step::mixed_step;
 use crate::train::step_output::StepOutput;
 
 /// The MAE as burn-train trains it.
@@ -13,9 +15,16 @@ use crate::train::step_output::StepOutput;
 pub struct Pretrainer {
     /// The model.
     pub mae: Mae<AnyPatchEmbed>,
+    #[module(skip)]
+    activations: ActivationType,
 }
 
 impl Pretrainer {
+    /// That of a model, with training steps in `activations`.
+    pub fn new(mae: Mae<AnyPatchEmbed>, activations: ActivationType) -> Self {
+        Self { mae, activations }
+    }
+
     fn output(&self, batch: Batch) -> StepOutput {
         let [pictures] = batch.labels.dims();
         StepOutput {
@@ -30,9 +39,9 @@ impl TrainStep for Pretrainer {
     type Input = Batch;
     type Output = StepOutput;
 
-    fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
-        let output = self.output(batch);
-        TrainOutput::new(self, output.loss.backward(), output)
+    fn step(&self, mut batch: Batch) -> TrainOutput<StepOutput> {
+        batch.images = batch.images.cast(self.activations.float());
+        mixed_step(self, self.activations, |model| model.output(batch))
     }
 }
 

@@ -15,6 +15,7 @@ use burn::train::{
 
 use crate::error::Error;
 use crate::output::say;
+use crate::train::accuracy::TEST_BATCH;
 use crate::train::batch::Batch;
 use crate::train::batchers::Batchers;
 use crate::train::checkpoint_part::CheckpointPart;
@@ -121,7 +122,8 @@ fn training<M: Scored>(
     let train = EpochLoader::new(batchers.train, batchers.train_len, share(phase), device)
         .shuffled(phase.draws, done)
         .watched(monitor.clone());
-    let test = EpochLoader::new(batchers.test, batchers.test_len, phase.batch, device);
+    // The shape that other evaluations have, so that a GPU compiles kernels for one alone.
+    let test = EpochLoader::new(batchers.test, batchers.test_len, TEST_BATCH, device);
     let strategy =
         ExecutionStrategy::multi(phase.devices.clone(), MultiDeviceOptim::OptimMainDevice);
     let [model, optimizer, schedule] = PARTS.map(|part| CheckpointPart {
@@ -149,7 +151,7 @@ fn training<M: Scored>(
         training = training.checkpoint(done);
     }
     training.renderer(match terminal::takes_a_view() {
-        true => Box::new(TerminalRenderer::open(done)),
+        true => Box::new(TerminalRenderer::new(done)),
         false => Box::new(PlainRenderer::new(
             phase.name,
             phase.epochs,

@@ -31,6 +31,8 @@ pub(crate) struct Metrics {
     position: &'static str,
     reducer: Option<&'static str>,
     keep: Option<f64>,
+    /// Of activations while training.
+    dtype: &'static str,
     dataset: String,
     /// Id of the run, as its checkpoints and models have it.
     run: String,
@@ -70,6 +72,7 @@ impl Metrics {
             position: args.position,
             reducer: args.reduce,
             keep: args.keep,
+            dtype: args.dtype.name(),
             dataset: dataset.to_owned(),
             run: run.to_owned(),
             batch: args.batch,

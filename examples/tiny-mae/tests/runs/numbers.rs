@@ -22,3 +22,25 @@ fn every_picture_counts_once_whatever_batch_it_is_in() {
         assert!((loss - losses[0]).abs() < 1e-6, "{losses:?}");
     }
 }
+
+/// Half precision keeps the losses finite, or the program would stop, and near those of single precision.
+#[test]
+fn training_in_half_precision_stays_near_single_precision() {
+    let place = Place::new();
+    let base = ["--epochs", "2", "--batch", "16"];
+    let losses = |dtype: &str| -> Vec<f64> {
+        place.succeeds(dtype, &[&base[..], &["--dtype", dtype]].concat());
+        let results = place.results(dtype);
+        assert_eq!(results["dtype"], dtype);
+        let of = |phase: &str| results[phase]["train_loss"].as_array().unwrap().clone();
+        let all = ["mae", "finetuned", "scratch"].map(of).concat();
+        all.iter().map(|loss| loss.as_f64().unwrap()).collect()
+    };
+    let single = losses("f32");
+    for dtype in ["bf16", "f16"] {
+        for (half, single) in losses(dtype).iter().zip(&single) {
+            let apart = (half - single).abs() / single;
+            assert!(apart < 0.05, "{dtype}: {half}, in f32 {single}");
+        }
+    }
+}

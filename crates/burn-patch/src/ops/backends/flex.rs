@@ -6,11 +6,13 @@ use burn::tensor::{Element, TensorData};
 use bytemuck::Pod;
 
 use super::cpu::{Host, cpu_backend};
-use crate::ops::AdamWOps;
+use crate::ops::{AdamWOps, PartOps};
 
 cpu_backend!(Flex);
 
 impl AdamWOps for Flex {}
+
+impl PartOps for Flex {}
 
 impl<T: Element + Pod> Host<T> for Flex {
     fn values(tensor: &FlexTensor) -> Option<&[T]> {

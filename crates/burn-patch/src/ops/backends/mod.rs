@@ -1,7 +1,9 @@
 //! The only folder that names a backend: one file per implementation, and devices by name.
 
 mod device;
+mod kernel_log;
 mod precision;
+mod tuning;
 
 #[cfg(feature = "autodiff")]
 mod autodiff;
@@ -21,4 +23,6 @@ mod remote;
 mod tch;
 
 pub use device::{BACKENDS, BackendInfo, compiled, device, device_with};
+pub use kernel_log::{KERNEL_TARGET, log_kernels};
 pub use precision::Precision;
+pub use tuning::tune_products;

@@ -5,11 +5,13 @@ use burn::backend::{NdArray, TensorMetadata};
 use burn::tensor::TensorData;
 
 use super::cpu::{Host, cpu_backend};
-use crate::ops::AdamWOps;
+use crate::ops::{AdamWOps, PartOps};
 
 cpu_backend!(NdArray);
 
 impl AdamWOps for NdArray {}
+
+impl PartOps for NdArray {}
 
 macro_rules! host {
     ($type:ty, $variant:ident) => {

@@ -7,7 +7,7 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, FloatDType, Shape};
 
 use crate::ops::dims::dims;
-use crate::ops::{Bias, NormGrads, ParameterGrads};
+use crate::ops::{Bias, NormGrads, ParameterGrads, PartOps};
 
 pub(crate) fn gelu_grad<B: Backend>(x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
     let scaled = B::float_mul_scalar(x.clone(), FRAC_1_SQRT_2.into());
@@ -28,6 +28,23 @@ pub(crate) fn linear<B: Backend>(
     B::linear(x, weight, bias.into_option())
 }
 
+/// [`linear`] for a backend that has a product of its own.
+#[cfg(any(feature = "cubecl", feature = "fusion"))]
+pub(crate) fn linear_by_product<B: PartOps>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: Bias<B>,
+) -> FloatTensor<B> {
+    let [_, output] = dims(&weight);
+    let product = B::product(x, weight);
+    match bias {
+        Bias::Absent => product,
+        Bias::Present(bias) => {
+            B::float_add(product, B::float_reshape(bias, Shape::new([1, output])))
+        }
+    }
+}
+
 pub(crate) fn linear_x_grad<B: Backend>(
     weight: FloatTensor<B>,
     grad: FloatTensor<B>,
@@ -45,8 +62,20 @@ pub(crate) fn linear_parameter_grads<B: Backend>(
     }
 }
 
+/// [`linear_parameter_grads`] for a backend that has a product of its own.
+#[cfg(any(feature = "cubecl", feature = "fusion"))]
+pub(crate) fn linear_parameter_grads_by_product<B: PartOps>(
+    x: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> ParameterGrads<B> {
+    ParameterGrads {
+        weight: B::product(B::float_transpose(x), grad.clone()),
+        bias: B::linear_bias_backward(grad),
+    }
+}
+
 /// Half precision is computed in single.
-pub(crate) fn layer_norm<B: Backend>(
+pub(crate) fn layer_norm<B: PartOps>(
     x: FloatTensor<B>,
     gamma: FloatTensor<B>,
     beta: FloatTensor<B>,
@@ -57,15 +86,15 @@ pub(crate) fn layer_norm<B: Backend>(
         let [x, gamma, beta] = [x, gamma, beta].map(|half| B::float_cast(half, FloatDType::F32));
         return B::float_cast(layer_norm::<B>(x, gamma, beta, epsilon), dtype.into());
     }
-    B::layer_norm(x, gamma, Some(beta), epsilon)
+    B::norm_rows(x, gamma, beta, epsilon)
 }
 
 fn is_half(dtype: DType) -> bool {
     matches!(dtype, DType::F16 | DType::BF16)
 }
 
-/// With `x̂ = (x − μ)/σ` and `g = ∂·γ`: `∂x = (g − mean(g) − x̂·mean(g∘x̂))/σ`, `∂γ = Σ ∂∘x̂`, `∂β = Σ ∂`.
-pub(crate) fn layer_norm_grads<B: Backend>(
+/// With `x̂ = (x − μ)/σ`: `∂γ = Σ ∂∘x̂`, `∂β = Σ ∂`. Half precision is computed in single.
+pub(crate) fn layer_norm_grads<B: PartOps>(
     x: FloatTensor<B>,
     gamma: FloatTensor<B>,
     grad: FloatTensor<B>,
@@ -79,22 +108,11 @@ pub(crate) fn layer_norm_grads<B: Backend>(
         return NormGrads { x, gamma, beta };
     }
     let [_, dim] = dims(&x);
-    let centred = B::float_sub(x.clone(), B::float_mean_dim(x, 1));
-    let variance = B::float_mean_dim(B::float_mul(centred.clone(), centred.clone()), 1);
-    let deviation = B::float_sqrt(B::float_add_scalar(variance, epsilon.into()));
-    let normal = B::float_div(centred, deviation.clone());
-
-    let scaled = B::float_mul(grad.clone(), B::float_reshape(gamma, Shape::new([1, dim])));
-    let mean = B::float_mean_dim(scaled.clone(), 1);
-    let along = B::float_mean_dim(B::float_mul(scaled.clone(), normal.clone()), 1);
-    let across = B::float_sub(
-        B::float_sub(scaled, mean),
-        B::float_mul(normal.clone(), along),
-    );
+    let (x, product) = B::norm_rows_grads(x, gamma, grad.clone(), epsilon);
     let sum = |rows| B::float_reshape(B::float_sum_dim(rows, 0), Shape::new([dim]));
     NormGrads {
-        x: B::float_div(across, deviation),
-        gamma: sum(B::float_mul(grad.clone(), normal)),
+        x,
+        gamma: sum(product),
         beta: sum(grad),
     }
 }

@@ -1,12 +1,12 @@
 //! What a backend implements for a transformer's layers: traits of the operations and of their gradients.
 
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
 
-use crate::ops::Recorded;
 use crate::ops::layer::attention::{self, AttentionGrads, AttentionInputs, TrackedBiases};
 use crate::ops::layer::composed;
 use crate::ops::patch::{Bias, ParameterGrads};
+use crate::ops::{PartOps, Recorded};
 
 /// The operations of a transformer's layers, with a default for every backend composed of Burn's own.
 ///
@@ -21,7 +21,7 @@ use crate::ops::patch::{Bias, ParameterGrads};
     Remote: cfg(feature = "remote"),
     Autodiff: cfg(feature = "autodiff"),
 )]
-pub trait LayerOps: Backend {
+pub trait LayerOps: PartOps {
     /// `x·Φ(x)`, `Φ` the standard normal distribution function.
     fn gelu_forward(x: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::gelu(x)
@@ -49,6 +49,15 @@ pub trait LayerOps: Backend {
         epsilon: f64,
     ) -> FloatTensor<Self> {
         composed::layer_norm::<Self>(x, gamma, beta, epsilon)
+    }
+
+    /// The mean over rows of `−(1 − s)·log p_y − s/K·Σ log p`: logits `[rows, classes]`, classes `[rows]`, result `[1]`.
+    fn cross_entropy_forward(
+        logits: FloatTensor<Self>,
+        classes: IntTensor<Self>,
+        smoothing: f64,
+    ) -> FloatTensor<Self> {
+        Self::cross_entropy(logits, classes, smoothing)
     }
 }
 

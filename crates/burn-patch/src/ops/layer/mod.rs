@@ -12,6 +12,7 @@
 pub(crate) mod attention;
 pub(crate) mod composed;
 
+mod cross_entropy;
 mod gelu;
 mod layer_norm;
 mod layer_ops;
@@ -21,6 +22,7 @@ pub use attention::{
     AttentionGrads, AttentionInputs, AttentionOptions, Qkv, QkvPrimitive, Reach, ReachPrimitive,
     Span, Spans, TrackedBiases, attention,
 };
+pub use cross_entropy::cross_entropy;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
 pub use layer_ops::{LayerGrads, LayerOps, NormGrads};

@@ -17,7 +17,7 @@ use crate::ops::optim::composed;
 pub trait AdamWOps: Backend {
     /// `m ← β₁m + (1 − β₁)g`, `v ← β₂v + (1 − β₂)g²`, `p ← (1 − ηλ)p − η·m̂/(√v̂ + ε)` with `m̂ = m/(1 − β₁ᵗ)` and
     /// `v̂ = v/(1 − β₂ᵗ)`.
-    #[fusion(default)]
+    #[fusion(meta = |step, _settings| step.state.clone())]
     fn adamw_step(
         #[extension_type] step: AdamWStep<Self>,
         settings: AdamWSettings,

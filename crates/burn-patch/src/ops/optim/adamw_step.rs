@@ -5,6 +5,7 @@ use burn::backend::{Backend, ExtensionType};
 
 /// A parameter, what AdamW remembers of its gradients, and a new gradient.
 #[derive(ExtensionType, Debug, Clone)]
+#[extension_type(fusion: cfg(feature = "fusion"))]
 pub struct AdamWStep<B: Backend> {
     /// The parameter and its moments.
     #[extension_type]
@@ -15,6 +16,7 @@ pub struct AdamWStep<B: Backend> {
 
 /// A parameter and what AdamW remembers of its gradients, all of one shape.
 #[derive(ExtensionType, Debug, Clone)]
+#[extension_type(fusion: cfg(feature = "fusion"))]
 pub struct AdamWState<B: Backend> {
     /// The parameter.
     pub parameter: FloatTensor<B>,

@@ -5,7 +5,7 @@ use burn::backend::tensor::FloatTensor;
 
 use crate::ops::optim::adamw_step::{AdamWSettings, AdamWState, AdamWStep};
 
-pub(super) fn adamw_step<B: Backend>(step: AdamWStep<B>, settings: AdamWSettings) -> AdamWState<B> {
+pub(crate) fn adamw_step<B: Backend>(step: AdamWStep<B>, settings: AdamWSettings) -> AdamWState<B> {
     let AdamWStep { state, grad } = step;
     let AdamWSettings {
         rate,

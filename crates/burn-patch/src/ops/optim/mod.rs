@@ -1,14 +1,14 @@
 //! A step of AdamW as one operation.
 //!
 //! Burn's optimizer composes it of some fifteen operations for each parameter. On a GPU each is a kernel of its own, and
-//! for a small model launching them takes longer than the rest of the step. LibTorch has one for all of it; elsewhere
-//! the default is composed like Burn's, which fusion turns into one kernel where there is a fusion.
+//! for a small model launching them takes longer than the rest of the step. LibTorch and CubeCL have one for all of it; elsewhere
+//! the default is composed like Burn's.
 
 #[cfg(feature = "optim")]
 mod adamw_moments;
 mod adamw_ops;
 mod adamw_step;
-mod composed;
+pub(crate) mod composed;
 #[cfg(feature = "optim")]
 mod fused_adamw;
 

@@ -6,7 +6,7 @@ use burn::tensor::{DType, IndexingUpdateOp, Shape, Slice, TensorData};
 
 use crate::grid::{PatchGrid, Window};
 use crate::ops::dims::dims;
-use crate::ops::{Bias, Cells, Fill, ParameterGrads, PatchOps, Pixels};
+use crate::ops::{Bias, Cells, Fill, ParameterGrads, PartOps, PatchOps, Pixels};
 
 /// The shape of the windows of images of `shape`: `[batch, tokens, channels·kh·kw]`.
 pub(crate) fn windows_shape(shape: &Shape, grid: &PatchGrid) -> Shape {
@@ -70,7 +70,7 @@ pub(crate) fn project_patches<B: PatchOps>(
     let windows = picked_windows::<B>(images, fill, cells, grid);
     let [batch, count, _] = dims(&windows);
     let weight = B::float_transpose(flat_weight::<B>(weight));
-    let mut tokens = B::float_matmul(flat_tokens::<B>(windows), weight);
+    let mut tokens = B::product(flat_tokens::<B>(windows), weight);
     if let Bias::Present(bias) = bias {
         tokens = B::float_add(tokens, B::float_reshape(bias, Shape::new([1, dim])));
     }
@@ -84,7 +84,7 @@ pub(crate) fn images_grad<B: PatchOps>(
     grid: &PatchGrid,
 ) -> FloatTensor<B> {
     let [batch, count, _] = dims(&grad);
-    let windows = B::float_matmul(flat_tokens::<B>(grad), flat_weight::<B>(weight));
+    let windows = B::product(flat_tokens::<B>(grad), flat_weight::<B>(weight));
     let [_, values] = dims(&windows);
     let windows = B::float_reshape(windows, Shape::new([batch, count, values]));
     let windows = match cells {
@@ -112,7 +112,7 @@ pub(crate) fn parameter_grads<B: PatchOps>(
 }
 
 /// Gradients of weight and bias from the windows that were projected, `[batch, tokens, values]`.
-pub(crate) fn windows_parameter_grads<B: Backend>(
+pub(crate) fn windows_parameter_grads<B: PartOps>(
     grad: FloatTensor<B>,
     windows: FloatTensor<B>,
     grid: &PatchGrid,
@@ -121,7 +121,7 @@ pub(crate) fn windows_parameter_grads<B: Backend>(
     let [_, _, values] = dims::<_, 3>(&windows);
     let [kh, kw] = grid.window.kernel;
     let columns = B::float_transpose(flat_tokens::<B>(grad.clone()));
-    let weight = B::float_matmul(columns, flat_tokens::<B>(windows));
+    let weight = B::product(columns, flat_tokens::<B>(windows));
     ParameterGrads {
         weight: B::float_reshape(weight, Shape::new([dim, values / (kh * kw), kh, kw])),
         bias: bias_grad::<B>(grad),

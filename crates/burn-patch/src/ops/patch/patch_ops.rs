@@ -4,8 +4,8 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, ExtensionType, TensorMetadata, backend_extension};
 
 use crate::grid::PatchGrid;
-use crate::ops::Recorded;
 use crate::ops::patch::composed;
+use crate::ops::{PartOps, Recorded};
 
 /// An optional bias, in the form that crosses Burn's dispatch boundary.
 #[derive(ExtensionType, Debug, Clone)]
@@ -81,7 +81,7 @@ pub enum Cells<B: Backend> {
     Fusion: cfg(feature = "fusion"),
     Autodiff: cfg(feature = "autodiff"),
 )]
-pub trait PatchOps: Backend {
+pub trait PatchOps: PartOps {
     /// Gathers windows: images `[batch, channels, height, width]` to `[batch, tokens, channels·kh·kw]`.
     #[fusion(dtype = images, shape = composed::windows_shape(images, grid))]
     fn patch_windows(images: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {

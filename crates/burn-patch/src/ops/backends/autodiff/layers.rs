@@ -5,7 +5,7 @@ use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 
 use super::attention::attention;
 use super::register;
@@ -62,6 +62,49 @@ impl<B: LayerGrads, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
                 prep.finish(B::layer_norm_forward(x, gamma, beta, epsilon))
             }
         }
+    }
+
+    fn cross_entropy_forward(
+        logits: FloatTensor<Self>,
+        classes: IntTensor<Self>,
+        smoothing: f64,
+    ) -> FloatTensor<Self> {
+        match CrossEntropy
+            .prepare::<C>([logits.node()])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(mut prep) => {
+                let node = prep.checkpoint(&logits);
+                let logits = logits.into_primitive();
+                let loss = B::cross_entropy_forward(logits, classes.clone(), smoothing);
+                prep.finish((node, classes, smoothing), loss)
+            }
+            OpsKind::UnTracked(prep) => {
+                let logits = logits.into_primitive();
+                prep.finish(B::cross_entropy_forward(logits, classes, smoothing))
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct CrossEntropy;
+
+impl<B: LayerGrads> Backward<B, 1> for CrossEntropy {
+    type State = (NodeId, IntTensor<B>, f64);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let (node, classes, smoothing) = ops.state;
+        let logits: FloatTensor<B> = checkpointer.retrieve_node_output(node);
+        unary::<B, _>(ops.parents, ops.node, grads, |grad| {
+            B::cross_entropy_grad(logits, classes, grad, smoothing)
+        });
     }
 }
 

@@ -4,11 +4,15 @@ mod attention;
 mod layers;
 mod patches;
 
-use burn::backend::Backend;
 use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
+use burn::backend::{Autodiff, Backend};
 
-use crate::ops::ParameterGrads;
+use crate::ops::{ParameterGrads, PartOps};
+
+/// Burn's own operations, which are recorded.
+impl<B: Backend, C: CheckpointStrategy> PartOps for Autodiff<B, C> {}
 
 /// Registers the gradients of weight and bias, each where it is tracked.
 fn register<B: Backend>(

@@ -8,8 +8,11 @@ use burn::backend::tensor::FloatTensor;
 use super::{attention, operations};
 use crate::ops::layer::composed;
 use crate::ops::{
-    AttentionGrads, AttentionInputs, Bias, LayerGrads, LayerOps, NormGrads, Recorded, TrackedBiases,
+    AttentionGrads, AttentionInputs, Bias, LayerGrads, LayerOps, NormGrads, PartOps, Recorded,
+    TrackedBiases,
 };
+
+impl PartOps for LibTorch {}
 
 impl LayerOps for LibTorch {
     fn linear_forward(

@@ -4,6 +4,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Shape, Slice};
 
+use crate::ops::PartOps;
 use crate::ops::dims::dims;
 use crate::ops::layer::attention::attention_grads::{AttentionGrads, TrackedBiases};
 use crate::ops::layer::attention::attention_inputs::AttentionInputs;
@@ -13,7 +14,7 @@ use crate::ops::layer::attention::empty;
 use crate::ops::layer::attention::heads::{heads_first, merge_heads, transpose};
 use crate::ops::layer::attention::qkv_primitive::QkvPrimitive;
 
-pub(crate) fn attention<B: Backend>(inputs: AttentionInputs<B>) -> FloatTensor<B> {
+pub(crate) fn attention<B: PartOps>(inputs: AttentionInputs<B>) -> FloatTensor<B> {
     if let Some(zeros) = empty::attention(&inputs) {
         return zeros;
     }
@@ -26,7 +27,7 @@ pub(crate) fn attention<B: Backend>(inputs: AttentionInputs<B>) -> FloatTensor<B
 
 /// With `P = softmax(S)` and `O = P·V`: `∂V = Pᵀ·∂O`, `∂P = ∂O·Vᵀ`, `∂S = P∘(∂P − rowsum(∂P∘P))`,
 /// `∂Q = scale·∂S·K`, `∂K = scale·∂Sᵀ·Q`; the biases' gradients are sums of `∂S`.
-pub(crate) fn attention_grads<B: Backend>(
+pub(crate) fn attention_grads<B: PartOps>(
     inputs: AttentionInputs<B>,
     grad: FloatTensor<B>,
     tracked: TrackedBiases,
@@ -41,11 +42,9 @@ pub(crate) fn attention_grads<B: Backend>(
     let weights = scores.weights(query.clone(), key.clone(), &reach);
 
     let value_grad = reach.over_queries(weights.clone(), grad.clone(), Factor::Weights);
-    let weights_grad = B::float_matmul(grad, transpose::<B>(value));
+    let weights_grad = B::product(grad, transpose::<B>(value));
     let weights_grad = reach.hide(weights_grad, 0.0);
-    let product = B::float_mul(weights_grad.clone(), weights.clone());
-    let centre = B::float_sum_dim(product, 3);
-    let scores_grad = B::float_mul(weights, B::float_sub(weights_grad, centre));
+    let scores_grad = B::softmax_rows_grad(weights, weights_grad);
     let scores_grad = reach.hide(scores_grad, 0.0);
 
     let (bias, key_bias) = (scores.bias, scores.key_bias);
@@ -80,7 +79,7 @@ struct Scores<B: Backend> {
     key_bias: Option<FloatTensor<B>>,
 }
 
-impl<B: Backend> Scores<B> {
+impl<B: PartOps> Scores<B> {
     fn of(inputs: &AttentionInputs<B>) -> Self {
         Self {
             scale: inputs.scale,
@@ -97,7 +96,7 @@ impl<B: Backend> Scores<B> {
         reach: &Hidden<B>,
     ) -> FloatTensor<B> {
         let query = B::float_mul_scalar(query, self.scale.into());
-        let mut scores = B::float_matmul(query, transpose::<B>(key));
+        let mut scores = B::product(query, transpose::<B>(key));
         if let Some(bias) = &self.bias {
             scores = B::float_add(scores, bias.clone());
         }
@@ -106,7 +105,7 @@ impl<B: Backend> Scores<B> {
             let key_bias = B::float_reshape(key_bias.clone(), Shape::new([images, 1, 1, keys]));
             scores = B::float_add(scores, key_bias);
         }
-        let weights = B::softmax(reach.hide(scores, f64::NEG_INFINITY), 3);
+        let weights = B::softmax_rows(reach.hide(scores, f64::NEG_INFINITY));
         // A row without any reach is NaN here.
         reach.hide(weights, 0.0)
     }

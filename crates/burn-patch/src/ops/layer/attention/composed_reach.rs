@@ -7,6 +7,7 @@ use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings};
 use burn::tensor::{BoolDType, DType, Shape};
 
+use crate::ops::PartOps;
 use crate::ops::dims::dims;
 use crate::ops::layer::attention::attention_inputs::AttentionInputs;
 use crate::ops::layer::attention::attention_sizes::AttentionSizes;
@@ -44,7 +45,7 @@ pub(super) enum Factor {
     Signed,
 }
 
-impl<B: Backend> Hidden<B> {
+impl<B: PartOps> Hidden<B> {
     pub(super) fn of(inputs: &AttentionInputs<B>) -> Self {
         let sizes = inputs.sizes();
         match inputs.reach.clone() {
@@ -119,9 +120,9 @@ impl<B: Backend> Hidden<B> {
         factor: Factor,
     ) -> FloatTensor<B> {
         match self {
-            Self::All => B::float_matmul(left, right),
+            Self::All => B::product(left, right),
             Self::Rows { keys, queries, .. } => {
-                let sum = B::float_matmul(left, fill::<B>(right, keys, 0.0));
+                let sum = B::product(left, fill::<B>(right, keys, 0.0));
                 match queries {
                     Some(queries) => fill::<B>(sum, queries, 0.0),
                     None => sum,
@@ -143,13 +144,13 @@ impl<B: Backend> Hidden<B> {
     ) -> FloatTensor<B> {
         let left = transpose::<B>(left);
         match self {
-            Self::All => B::float_matmul(left, right),
+            Self::All => B::product(left, right),
             Self::Rows { keys, queries, .. } => {
                 let right = match queries {
                     Some(queries) => fill::<B>(right, queries, 0.0),
                     None => right,
                 };
-                fill::<B>(B::float_matmul(left, right), keys, 0.0)
+                fill::<B>(B::product(left, right), keys, 0.0)
             }
             Self::Pairs { reached, sizes, .. } => {
                 let reached = B::float_swap_dims(reached.clone(), 1, 2);
@@ -161,7 +162,7 @@ impl<B: Backend> Hidden<B> {
 
 /// `left·right` where `reached` is 1, `[batch, m, n]`: the finite part as a product, and what is not finite where it
 /// is in reach.
-fn product<B: Backend>(
+fn product<B: PartOps>(
     left: FloatTensor<B>,
     right: FloatTensor<B>,
     reached: FloatTensor<B>,
@@ -175,12 +176,12 @@ fn product<B: Backend>(
     let low = B::bool_or(nan(), is(f64::NEG_INFINITY));
     let odd = B::bool_or(high.clone(), low.clone());
     let finite = B::float_mask_fill(right.clone(), odd.clone(), 0.0.into());
-    let sum = B::float_matmul(left, finite);
+    let sum = B::product(left, finite);
 
     let [_, rows, _] = dims(&reached);
     let count = |odd: BoolTensor<B>| {
         let odd = merge_heads::<B>(B::bool_into_float(odd, right.dtype().into()));
-        let count = B::float_matmul(reached.clone(), odd);
+        let count = B::product(reached.clone(), odd);
         let shape = Shape::new([sizes.batch, rows, sizes.heads, sizes.width]);
         B::float_swap_dims(B::float_reshape(count, shape), 1, 2)
     };

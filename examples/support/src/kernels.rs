@@ -1,0 +1,109 @@
+//! Says on standard error how many kernels a GPU's backend has compiled: until they are, a program looks as if it hung.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{sleep, spawn};
+use std::time::{Duration, Instant};
+
+use burn_patch::ops::backends::{KERNEL_TARGET, log_kernels};
+use log::{LevelFilter, Log, Metadata, Record, set_logger, set_max_level};
+
+use crate::output::complain;
+use crate::terminal;
+
+/// How often the count is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+/// The least time between two lines.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Since the program started.
+static COMPILED: AtomicUsize = AtomicUsize::new(0);
+
+/// From now on, says how many kernels the backend called `name` has compiled, while it compiles some and no view covers
+/// the terminal. Call it before a device is made. Backends without kernels of that kind leave it silent.
+pub fn report_kernels(name: &str) {
+    if !log_kernels() || set_logger(&Counter).is_err() {
+        return;
+    }
+    set_max_level(LevelFilter::Info);
+    let mut report = Report::new(name);
+    spawn(move || {
+        loop {
+            sleep(LOOK);
+            if terminal::is_covered() {
+                continue;
+            }
+            let count = COMPILED.load(Ordering::Relaxed);
+            if let Some(line) = report.line(count, report.started.elapsed()) {
+                complain(line);
+            }
+        }
+    });
+}
+
+/// Counts kernels, and drops every other record.
+struct Counter;
+
+impl Log for Counter {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == KERNEL_TARGET
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            COMPILED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// What was said, and when.
+struct Report {
+    name: String,
+    started: Instant,
+    said: usize,
+    next: Duration,
+}
+
+impl Report {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            started: Instant::now(),
+            said: 0,
+            next: Duration::ZERO,
+        }
+    }
+
+    /// The line to say after `time`, if any.
+    fn line(&mut self, count: usize, time: Duration) -> Option<String> {
+        if count == self.said || time < self.next {
+            return None;
+        }
+        (self.said, self.next) = (count, time + PAUSE);
+        let seconds = time.as_secs();
+        Some(format!(
+            "compiling kernels for {}: {count} so far, {seconds} s",
+            self.name
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_speaks_at_once_then_at_intervals_and_only_of_something_new() {
+        let mut report = Report::new("wgpu");
+        let mut at = |count, millis| report.line(count, Duration::from_millis(millis));
+        assert_eq!(at(0, 200), None);
+        let first = "compiling kernels for wgpu: 2 so far, 0 s";
+        assert_eq!(at(2, 400).as_deref(), Some(first));
+        assert_eq!(at(9, 5_300), None);
+        let second = "compiling kernels for wgpu: 30 so far, 5 s";
+        assert_eq!(at(30, 5_400).as_deref(), Some(second));
+        assert_eq!(at(30, 60_000), None);
+        assert!(at(31, 60_200).is_some());
+    }
+}
