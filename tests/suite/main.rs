@@ -10,3 +10,4 @@ mod layers;
 mod optimizer;
 mod packs;
 mod parity;
+mod training;
