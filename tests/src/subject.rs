@@ -91,7 +91,7 @@ impl Subject {
         (self.forward)(device, dtype)
     }
 
-    /// Outputs and gradients on an autodiff device, in `f32`.
+    /// Outputs and gradients in `f32`, on `device` with autodiff, as it has it or else as usual.
     pub fn backward(&self, device: &Device) -> Outcome {
         (self.backward)(device)
     }

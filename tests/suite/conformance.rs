@@ -97,6 +97,26 @@ fn compare(subject: &Subject) -> (Apart, Vec<String>) {
     (worst, failures)
 }
 
+/// What is computed again in the backward pass is what was there in the forward pass.
+#[test]
+fn gradient_checkpointing_changes_nothing() {
+    for backend in backends() {
+        let device = backend.device.autodiff();
+        let again = device.clone().gradient_checkpointing();
+        for subject in subjects() {
+            let [kept, again] = [&device, &again].map(|device| subject.backward(device));
+            let (values, gradients) = apart(&subject.name, &kept, &again);
+            assert_eq!(
+                (values, gradients),
+                (0.0, 0.0),
+                "{} on {}",
+                subject.name,
+                backend.name
+            );
+        }
+    }
+}
+
 #[test]
 fn backends_agree_on_values_and_gradients() {
     let names: Vec<&str> = backends().iter().map(|backend| backend.name).collect();

@@ -11,3 +11,4 @@ mod optimizer;
 mod packs;
 mod parity;
 mod quantized;
+mod training;

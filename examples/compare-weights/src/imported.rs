@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 use burn_patch::Noise;
 use burn_patch::resample::{Profile, Resize};
-use burn_vit::import::{ImportedModel, Importer, Preparation};
+use burn_vit::import::{Architecture, ImportedModel, Importer, Preparation};
 use support::Error;
 use support::data::Split;
 
@@ -31,10 +31,7 @@ pub(crate) fn imported(
         .inspect()
         .map_err(|why| refused(&why))?
         .architecture;
-    let size = match side {
-        Some(side) => [side as usize; 2],
-        None => [0, 1].map(|axis| shortened(found.image[axis], found.patch[axis])),
-    };
+    let size = size(side, &found).map_err(|why| refused(&why))?;
     let from = split.train.size;
     let loaded = importer.with_image(size).load(device);
     let loaded = loaded.map_err(|why| refused(&why))?;
@@ -60,6 +57,20 @@ pub(crate) fn imported(
             vit.head.pool(&tokens)
         }),
     })
+}
+
+/// The side asked for, or else the checkpoint's own image, shortened.
+fn size(side: Option<u32>, found: &Architecture) -> Result<[usize; 2], String> {
+    let Some(side) = side.map(|side| side as usize) else {
+        return Ok([0, 1].map(|axis| shortened(found.image[axis], found.patch[axis])));
+    };
+    let patch = found.patch;
+    match patch.iter().all(|patch| side.is_multiple_of(*patch)) {
+        true => Ok([side; 2]),
+        false => Err(format!(
+            "expected a side that is a multiple of the patch {patch:?}, got {side}"
+        )),
+    }
 }
 
 /// `side` or the largest multiple of `patch` that is not longer than [`LONGEST`].

@@ -9,7 +9,7 @@ use burn_patch::embed::AnyPatchEmbedConfig;
 use burn_vit::{EncoderConfig, MaeConfig, VitConfig};
 use tempfile::TempDir;
 
-/// A tiny ViT of timm with random weights, for pictures of 32×48 px.
+/// A tiny ViT of timm with random weights, for pictures of 32×32 px.
 const WEIGHTS: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../tests/golden/checkpoints/timm_vit"
@@ -67,7 +67,7 @@ fn pixels_a_run_and_imported_weights_get_a_row_each() {
     let accuracy = pixels.and_then(|row| row.split('|').nth(3)?.trim().strip_suffix(" %"));
     let accuracy: f64 = accuracy.expect("a share").parse().expect("a number");
     assert!((70.0..90.0).contains(&accuracy), "{table}");
-    for part in ["| 784 |", "| 16 |", "| 48 |", "pictures of 32×48 px"] {
+    for part in ["| 784 |", "| 16 |", "| 48 |", "pictures of 32×32 px"] {
         assert!(table.contains(part), "{part}: {table}");
     }
 }
@@ -84,7 +84,8 @@ fn what_cannot_be_compared_is_refused_before_anything_is_computed() {
     };
     refused(&["--run", &out], "mae/config.json");
     refused(&["--weights", "/nowhere"], "/nowhere");
-    refused(&["--weights", WEIGHTS, "--side", "30"], "30");
+    let odd = ["--weights", WEIGHTS, "--side", "30"];
+    refused(&odd, "multiple of the patch [8, 8], got 30");
     let emoji = ["--dataset", "emoji", "--weights", WEIGHTS, "--run", &out];
     refused(&emoji, "mae/config.json");
 }

@@ -8,12 +8,15 @@ use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind, unary};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 
 use super::attention::attention;
+use super::recompute::{GeluAgain, LayerNormAgain};
 use super::register;
 use crate::ops::{AttentionInputs, Bias, LayerGrads, LayerOps, Recorded};
 
 impl<B: LayerGrads, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
     fn gelu_forward(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        match Gelu.prepare::<C>([x.node()]).compute_bound().stateful() {
+        let again = GeluAgain::<B>::new(x.node().id());
+        let prep = Gelu.prepare::<C>([x.node()]).memory_bound();
+        match prep.retro_forward(again).parents([&x]).stateful() {
             OpsKind::Tracked(mut prep) => {
                 let state = prep.checkpoint(&x);
                 prep.finish(state, B::gelu_forward(x.into_primitive()))
@@ -50,7 +53,10 @@ impl<B: LayerGrads, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
         epsilon: f64,
     ) -> FloatTensor<Self> {
         let nodes = [x.node(), gamma.node(), beta.node()];
-        match LayerNorm.prepare::<C>(nodes).compute_bound().stateful() {
+        let again = LayerNormAgain::<B>::new(nodes.each_ref().map(|node| node.id()), epsilon);
+        let prep = LayerNorm.prepare::<C>(nodes).memory_bound();
+        let prep = prep.retro_forward(again).parents([&x, &gamma, &beta]);
+        match prep.stateful() {
             OpsKind::Tracked(mut prep) => {
                 let nodes = [&x, &gamma].map(|tensor| prep.checkpoint(tensor));
                 let [x, gamma, beta] = [x, gamma, beta].map(|tensor| tensor.into_primitive());

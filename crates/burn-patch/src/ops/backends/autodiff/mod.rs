@@ -3,6 +3,7 @@
 mod attention;
 mod layers;
 mod patches;
+mod recompute;
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
