@@ -194,12 +194,7 @@ mod tests {
     use crate::data::Pictures;
 
     fn untiled() -> Split {
-        let pictures = Arc::new(Pictures {
-            pixels: vec![0; 900],
-            labels: vec![0],
-            channels: 1,
-            size: [30; 2],
-        });
+        let pictures = Arc::new(Pictures::unlabelled(vec![0; 900], 1, [30; 2]));
         Split {
             name: "untiled".to_owned(),
             train: pictures.clone(),
@@ -231,12 +226,8 @@ mod tests {
         let device = Device::flex();
         let linear = TinyModel::over("linear");
         for (size, fits) in [([4, 4], false), ([4, 12], false), ([8, 8], true)] {
-            let pictures = Arc::new(Pictures {
-                pixels: vec![0; size[0] * size[1]],
-                labels: vec![0],
-                channels: 1,
-                size,
-            });
+            let values = vec![0; size[0] * size[1]];
+            let pictures = Arc::new(Pictures::unlabelled(values, 1, size));
             let split = Split {
                 train: pictures.clone(),
                 test: pictures,
