@@ -1,15 +1,20 @@
-//! How much memory does an embedding take beyond its input and output?
+//! How much memory does an embedding take beyond its input and output, and a training step with and without gradient
+//! checkpointing?
 //!
-//! A table, not a time: `cargo bench -p burn-patch-bench --bench memory`.
+//! Tables, not times: `cargo bench -p burn-patch-bench --bench memory`.
 
 #[path = "common/backends.rs"]
 mod backends;
 
 use backends::backends;
+use std::time::Instant;
+
 use burn::tensor::{Device, Tensor};
 use burn_patch::embed::{
-    AnyPatchEmbedConfig, EMBEDDINGS, OverlapPatchEmbedConfig, PatchEmbed, PatchNorm,
+    AnyPatchEmbedConfig, EMBEDDINGS, LinearPatchEmbedConfig, OverlapPatchEmbedConfig, PatchEmbed,
+    PatchNorm,
 };
+use burn_vit::{EncoderConfig, HeadConfig, VitConfig};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -43,6 +48,38 @@ fn main() {
             row(&name, backend, &embed, [8, 3, 224, 224], &device);
         }
     }
+    println!(
+        "peak memory of forward and backward pass, ViT-S/16 (dim 384, 12 blocks), 8×3×224×224, MiB (seconds)"
+    );
+    for (backend, device) in backends() {
+        if MEASURED.contains(&backend) {
+            let device = device.autodiff();
+            step("as usual", backend, &device);
+            step(
+                "gradient checkpointing",
+                backend,
+                &device.gradient_checkpointing(),
+            );
+        }
+    }
+}
+
+fn step(name: &str, backend: &str, device: &Device) {
+    let embed = LinearPatchEmbedConfig::new([16, 16], 3, 384).init(device);
+    let vit = VitConfig::new([224, 224], EncoderConfig::new(12, 6))
+        .with_head(HeadConfig::classes(1000))
+        .init(embed, device);
+    let images = Tensor::<4>::ones([8, 3, 224, 224], device);
+    let run = || vit.forward(images.clone()).square().sum().backward();
+    // The first call builds what stays: lazy parameters, thread pools.
+    drop(run());
+    let before = MEMORY.current_usage();
+    MEMORY.reset_peak_usage();
+    let start = Instant::now();
+    drop(run());
+    let seconds = start.elapsed().as_secs_f64();
+    let peak = (MEMORY.peak_usage() - before) as f64 / MIB;
+    println!("{name:<48} {backend:<8} {peak:>8.1} ({seconds:.2})");
 }
 
 fn row(name: &str, backend: &str, embed: &impl PatchEmbed, shape: [usize; 4], device: &Device) {
