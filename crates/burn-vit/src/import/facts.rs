@@ -281,6 +281,11 @@ fn checked(arch: Architecture) -> Result<Architecture, ImportError> {
             "sizes of 1 to 2²⁰",
         );
     }
+    if arch.grid().contains(&0) {
+        let [height, width] = arch.image;
+        let got = format!("{height}×{width} in patches of {:?}", arch.patch);
+        return refuse("the image size", got, "an image of at least one patch");
+    }
     let of_decoder = arch.decoder.map(|decoder| (decoder.dim, decoder.heads));
     let widths = [Some((arch.dim, arch.heads)), of_decoder];
     if !widths
@@ -344,6 +349,13 @@ mod tests {
             ..known()
         };
         assert!(odd.resolve().unwrap_err().to_string().contains("heads"));
+        let small = Facts {
+            image: Some([7, 32]),
+            table: Some(false),
+            ..known()
+        };
+        let error = small.resolve().unwrap_err().to_string();
+        assert!(error.contains("at least one patch"), "{error}");
         let other = Facts {
             image: Some([40, 32]),
             ..known()
