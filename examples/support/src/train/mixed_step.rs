@@ -59,7 +59,9 @@ impl ModuleMapper for Cast {
         }
         param.map(|value| {
             let tracked = value.is_require_grad();
-            value.detach().cast(self.dtype).set_require_grad(tracked)
+            // Off the tape, so that the copy is a leaf of it.
+            let cast = value.inner().cast(self.dtype);
+            Tensor::from_inner(cast).set_require_grad(tracked)
         })
     }
 }

@@ -122,8 +122,9 @@ fn the_first_loss_that_is_not_finite_ends_the_training_and_the_last_good_checkpo
             ["epoch 2, step 3 (training)", "epoch 1 is kept"],
         ),
         (
+            // All held-out pictures are one batch.
             true,
-            2 * STEPS + 1,
+            3,
             f32::NAN,
             ["epoch 3, step 1 (held-out)", "epoch 2 is kept"],
         ),
