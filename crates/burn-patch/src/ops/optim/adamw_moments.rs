@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 #[derive(Clone)]
 pub enum AdamWMoments<const D: usize> {
     /// Where the parameter is.
-    Placed(AdaptiveMomentumState<D>),
+    Placed(Box<AdaptiveMomentumState<D>>),
     /// As read from a record.
     Read {
         /// Steps so far.
@@ -40,7 +40,7 @@ impl<const D: usize> AdamWMoments<D> {
 impl<const D: usize> RecordState for AdamWMoments<D> {
     fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
         match self {
-            Self::Placed(state) => Record::new(state.clone()).state_flatten(prefix, out),
+            Self::Placed(state) => Record::new((**state).clone()).state_flatten(prefix, out),
             Self::Read {
                 time,
                 moments: [first, second],
@@ -77,7 +77,7 @@ mod tests {
         let device = Device::flex();
         let moment = |value: f32| Tensor::<2>::full([2, 3], value, &device);
         let state = AdaptiveMomentumState::new(7, moment(0.25), moment(0.5));
-        let written = flat(&AdamWMoments::Placed(state));
+        let written = flat(&AdamWMoments::Placed(Box::new(state)));
         let mut source = StateSource::new(written.scalars.iter().cloned().collect());
         for (name, data) in written.tensors.clone() {
             source.insert_tensor(name, data);

@@ -101,12 +101,12 @@ impl Optimizer for FusedAdamW {
         let momentum = AdaptiveMomentumState::new(settings.step, moment_1, moment_2);
         (
             Tensor::from_dispatch(state.parameter),
-            Some(AdamWMoments::Placed(momentum)),
+            Some(AdamWMoments::Placed(Box::new(momentum))),
         )
     }
 
     fn to_device<const D: usize>(moments: AdamWMoments<D>, device: &Device) -> AdamWMoments<D> {
-        AdamWMoments::Placed(moments.on(device))
+        AdamWMoments::Placed(Box::new(moments.on(device)))
     }
 }
 
