@@ -18,7 +18,7 @@ pub enum AdamWMoments<const D: usize> {
         /// Steps so far.
         time: usize,
         /// The means of gradients and of their squares.
-        moments: [TensorData; 2],
+        moments: Box<[TensorData; 2]>,
     },
 }
 
@@ -30,7 +30,7 @@ impl<const D: usize> AdamWMoments<D> {
             Self::Read { time, moments } => {
                 // Moments have no gradients.
                 let device = device.clone().without_autodiff();
-                let [first, second] = moments.map(|data| Tensor::from_data(data, &device));
+                let [first, second] = (*moments).map(|data| Tensor::from_data(data, &device));
                 AdaptiveMomentumState::new(time, first, second)
             }
         }
@@ -41,10 +41,8 @@ impl<const D: usize> RecordState for AdamWMoments<D> {
     fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
         match self {
             Self::Placed(state) => Record::new((**state).clone()).state_flatten(prefix, out),
-            Self::Read {
-                time,
-                moments: [first, second],
-            } => {
+            Self::Read { time, moments } => {
+                let [first, second] = &**moments;
                 let prefix = join_path(prefix, "momentum");
                 out.push_scalar(&prefix, "time", (*time).into());
                 out.push_tensor(&prefix, "moment_1", first.clone());
@@ -57,7 +55,7 @@ impl<const D: usize> RecordState for AdamWMoments<D> {
         let prefix = join_path(prefix, "momentum");
         let time = source.take_scalar(&prefix, "time")?.try_into().ok()?;
         let mut moment = |name| source.take_tensor(&prefix, name);
-        let moments = [moment("moment_1")?, moment("moment_2")?];
+        let moments = Box::new([moment("moment_1")?, moment("moment_2")?]);
         Some(Self::Read { time, moments })
     }
 }
