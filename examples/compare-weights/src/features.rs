@@ -29,7 +29,7 @@ impl Features {
         let (mut rows, mut labels) = (Vec::new(), Vec::new());
         for indices in all.chunks(BATCH) {
             stop::check().map_err(|error| error.ended("the rows above are done"))?;
-            let batch = batcher.collect(indices, 0, device);
+            let batch = batcher.collect(indices, 0, device)?;
             rows.push((encoder.encode)(batch.images));
             let classes = batch.labels.into_data().try_to_vec_as::<i64>();
             let classes = classes.expect("classes are whole numbers");
