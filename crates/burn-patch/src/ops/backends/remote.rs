@@ -6,7 +6,7 @@ use burn::backend::Remote;
 use burn::remote::RemoteHost;
 use burn::tensor::Device;
 
-use crate::ops::{AdamWOps, LayerGrads, LayerOps, PatchGrads, PatchOps};
+use crate::ops::{AdamWOps, LayerGrads, LayerOps, PartOps, PatchGrads, PatchOps};
 
 impl PatchOps for Remote {}
 
@@ -17,6 +17,8 @@ impl LayerOps for Remote {}
 impl LayerGrads for Remote {}
 
 impl AdamWOps for Remote {}
+
+impl PartOps for Remote {}
 
 /// The first device that is served at `address`, `HOST:PORT`; otherwise why there is none. Burn goes on trying for 16 s.
 pub(super) fn connect(address: &str) -> Result<Device, String> {

@@ -12,6 +12,7 @@ use crate::ops::parts::composed;
     NdArray: cfg(feature = "ndarray"),
     LibTorch: cfg(feature = "tch"),
     Cube: cfg(feature = "cubecl"),
+    Remote: cfg(feature = "remote"),
     Fusion: cfg(feature = "fusion"),
     Autodiff: cfg(feature = "autodiff"),
 )]
