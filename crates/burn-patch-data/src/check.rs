@@ -60,9 +60,9 @@ impl<'a> Check<'a> {
                 }
             }
         }
-        self.sum.update((set.len() as u64).to_le_bytes());
         let mut bad = bad.into_iter();
         set.entries.retain(|_| bad.next() != Some(true));
+        self.sum.update((set.len() as u64).to_le_bytes());
         Ok(left_out)
     }
 

@@ -220,6 +220,31 @@ fn bad_pictures_stop_or_are_skipped_and_counted() {
 }
 
 #[test]
+fn the_digest_is_of_what_files_hold_and_not_of_where_they_lie() {
+    let digest = |folder: &TempDir, on_bad| {
+        let sets = open(folder.path()).unwrap().checked(SIDE, on_bad);
+        sets.unwrap().digest.unwrap()
+    };
+    let [one, two] = [0, 1].map(|_| tree(&["cat/0.png", "dog/0.png"]));
+    let before = digest(&one, OnBad::Stop);
+    assert_eq!(before, digest(&two, OnBad::Stop));
+    put(two.path(), "dog/0.png", &fault("upright.png"));
+    assert_ne!(before, digest(&two, OnBad::Stop));
+    put(one.path(), "dog/cut.jpg", &fault("cut.jpg"));
+    assert_eq!(before, digest(&one, OnBad::Skip));
+    put(one.path(), "dog/1.png", &png());
+    assert_ne!(before, digest(&one, OnBad::Skip));
+}
+
+#[test]
+fn a_check_ends_when_nobody_waits_for_it() {
+    let folder = tree(&["cat/0.png", "dog/0.png"]);
+    let sets = open(folder.path()).unwrap();
+    let checked = sets.checked_while(SIDE, OnBad::Stop, || false);
+    assert!(matches!(checked, Err(Error::Interrupted)));
+}
+
+#[test]
 fn a_fifth_is_held_out_where_nothing_else_is_said() {
     let names: Vec<String> = (0..20)
         .map(|index| format!("c{}/{index}.png", index % 2))

@@ -44,7 +44,7 @@ fn write(place: &Place, part: &str, index: u32, shade: u32) {
 fn killed_and_resumed_a_run_over_files_comes_to_the_same_digits() {
     let place = place();
     place.succeeds("whole", &BASE);
-    for (kill, line) in ["3 classes", "mae epoch 1/2", "scratch epoch 1/1"]
+    for (kill, line) in ["3 classes: ", "mae epoch 1/2", "scratch epoch 1/1"]
         .into_iter()
         .enumerate()
     {
