@@ -13,7 +13,8 @@ pub(crate) fn is_record(output: &Path) -> bool {
     output.extension().is_some_and(|end| end == "bpk")
 }
 
-/// Writes the record of `model`, and beside it, as .json, the settings that such a model is built from.
+/// Writes the record of `model`, and beside it, as .json, the settings that such a model is built from. A file of that name
+/// that says something else is not written over: it is another model's.
 pub(crate) fn write_record<M: Module>(
     model: M,
     settings: &Value,
@@ -21,7 +22,11 @@ pub(crate) fn write_record<M: Module>(
 ) -> Result<(), Failure> {
     let record = model.into_record().into_bytes();
     let record = record.map_err(|error| Failure::file(output, error))?;
-    let settings = format!("{settings:#}");
-    write_whole(&output.with_extension("json"), settings.as_bytes())?;
-    write_whole(output, &record)
+    let (settings, place) = (format!("{settings:#}"), output.with_extension("json"));
+    if std::fs::read(&place).is_ok_and(|there| there != settings.as_bytes()) {
+        let reason = "it is that of other weights; write to another name";
+        return Err(Failure::file(&place, reason));
+    }
+    write_whole(output, &record)?;
+    write_whole(&place, settings.as_bytes())
 }

@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", default_value = "out-compare")]
     pub(crate) out: PathBuf,
 
-    /// A smoke test of under two minutes: 1,024 training and 512 held-out pictures, 1 epoch
+    /// A smoke test of under two minutes: 1,024 training and 500 held-out pictures, 1 epoch
     #[arg(long)]
     pub(crate) quick: bool,
 }

@@ -1,22 +1,25 @@
 //! The whole program, step by step.
 
 use burn::tensor::Device;
-use burn_patch::ops::backends::device;
+use burn_patch::ops::backends::{device, tune_products};
 use support::data::Split;
 use support::run::Claim;
-use support::{Error, say, stop};
+use support::train::TEST_BATCH;
+use support::{Error, report_kernels, say, stop};
 
 use crate::choice::Choice;
 use crate::cli::Args;
 use crate::measure::Bench;
 use crate::report::table::{Settings, Table};
 
-/// Training and held-out pictures of a quick run.
-const QUICK: [usize; 2] = [1024, 512];
+/// Training and held-out pictures of a quick run, the held-out ones in batches of one shape.
+const QUICK: [usize; 2] = [1024, 2 * TEST_BATCH];
 const RESULTS: [&str; 3] = ["table.md", "table.json", "plot.png"];
 
 /// Runs what the arguments ask for.
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    report_kernels(&args.backend);
+    tune_products(false);
     let device = device(&args.backend)?;
     let split = args.source.load()?;
     let split = match args.quick {

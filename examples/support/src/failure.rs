@@ -30,6 +30,7 @@ pub fn program<A: Parser>(work: impl FnOnce(&A) -> Result<(), Error>) -> ExitCod
             return ExitCode::from(answer.exit_code() as u8);
         }
     };
+    terminal::takes_a_view();
     stop::listen();
     match catch(|| work(&args)) {
         Ok(()) => ExitCode::SUCCESS,

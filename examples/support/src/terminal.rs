@@ -1,10 +1,17 @@
 //! The terminal, where burn-train's view can draw on it.
 
 use std::io::{IsTerminal, stdin, stdout};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether the view can be drawn: on a terminal that knows how, for a person who wants colours.
+/// Whether the view can be drawn: on a terminal that knows how, for a person who wants colours. The first answer holds, so
+/// that a terminal that goes is missed.
 pub(crate) fn takes_a_view() -> bool {
+    static TAKES: OnceLock<bool> = OnceLock::new();
+    *TAKES.get_or_init(has_one)
+}
+
+fn has_one() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     stdin().is_terminal() && stdout().is_terminal() && !dumb && !set("NO_COLOR")
@@ -46,7 +53,6 @@ pub(crate) fn restore() {}
 mod unix {
     use std::io::{IsTerminal, Write, stdin, stdout};
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread::sleep;
     use std::time::{Duration, Instant};
 
@@ -63,17 +69,13 @@ mod unix {
     /// The terminal as it was, while the view changes it.
     static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
-    /// Whether a view was to be drawn.
-    static VIEW: AtomicBool = AtomicBool::new(false);
-
-    /// Whether the terminal of the view is there no more.
+    /// Whether the terminal that takes the view is there no more.
     pub(crate) fn is_gone() -> bool {
-        VIEW.load(Ordering::SeqCst) && !stdin().is_terminal()
+        super::takes_a_view() && !stdin().is_terminal()
     }
 
     /// Runs `open`, which turns the terminal raw, and then lets Ctrl-C send its signal again.
     pub(crate) fn keep_signals<T>(open: impl FnOnce() -> T) -> T {
-        VIEW.store(true, Ordering::SeqCst);
         if let (Ok(before), Ok(mut slot)) = (tcgetattr(stdin()), BEFORE.lock()) {
             *slot = Some(before);
         }

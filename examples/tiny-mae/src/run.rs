@@ -29,7 +29,9 @@ fn train(args: &Args) -> Result<(), Error> {
     report_kernels(&names[0]);
     tune_products(args.tune);
     let devices = Devices::open(&names, args.batch as usize)?;
-    args.dtype.check(devices.first(), &names[0])?;
+    for (device, name) in devices.all().iter().zip(&names) {
+        args.dtype.check(device, name)?;
+    }
     let split = args.source.load()?;
     let split = match args.quick {
         true => split.truncated(QUICK[0], QUICK[1]),

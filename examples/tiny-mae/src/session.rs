@@ -196,7 +196,7 @@ fn identity(args: &Args, split: &Split) -> Identity {
         Some(_) => "folder",
         None => &split.name,
     };
-    let mut settings = vec![
+    let settings = vec![
         ("dataset", dataset.into()),
         ("pictures", split.train.len().into()),
         ("data", split.digest().into()),
@@ -207,10 +207,7 @@ fn identity(args: &Args, split: &Split) -> Identity {
         ("batch", args.batch.into()),
         ("learning rate", args.rate().into()),
         ("seed", args.seed.into()),
+        ("dtype", args.dtype.name().into()),
     ];
-    // Runs from before there was a choice go on.
-    if args.dtype != ActivationType::F32 {
-        settings.push(("dtype", args.dtype.name().into()));
-    }
     Identity::new(PROGRAM, settings)
 }

@@ -20,7 +20,7 @@ pub(crate) fn visible(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// Every file below a folder, sorted within each. What links lead to is read once, and a folder above not at all: links
-/// in a circle would never end.
+/// in a circle would never end. A folder that cannot be read is one of the files.
 pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let real = folder.canonicalize().map_err(Error::io(folder))?;
     let mut seen: BTreeSet<PathBuf> = real.ancestors().map(Path::to_owned).collect();
@@ -34,7 +34,10 @@ fn add(folder: &Path, files: &mut Vec<PathBuf>, seen: &mut BTreeSet<PathBuf>) ->
         if !path.is_dir() {
             files.push(path);
         } else if seen.insert(path.canonicalize().map_err(Error::io(&path))?) {
-            add(&path, files, seen)?;
+            // Named in place of what it may hold.
+            if add(&path, files, seen).is_err() {
+                files.push(path);
+            }
         }
     }
     Ok(())

@@ -22,6 +22,9 @@ use crate::import::understand::understand;
 use crate::mae::Mae;
 use crate::vit::Vit;
 
+/// Most values of a projection that weights are resized to.
+const MOST_VALUES: usize = 1 << 31;
+
 /// Loads a checkpoint of another library: safetensors, in one file or several.
 ///
 /// The dialect is known by the names. What weights cannot say comes from the caller, then from the configuration, which is
@@ -251,6 +254,14 @@ impl Importer {
             let got =
                 format!("images of {image:?} pixels, patches of {patch:?}, {channels} channels");
             return refuse("sizes", got, "at least one patch and one channel");
+        }
+        let values = [channels, patch[0], patch[1], architecture.dim]
+            .into_iter()
+            .try_fold(1usize, usize::checked_mul);
+        if values.is_none_or(|values| values > MOST_VALUES) {
+            let got = format!("patches of {patch:?} pixels with {channels} channels");
+            let expected = "a projection of at most 2^31 values";
+            return refuse("sizes", got, expected);
         }
         if source.decoder.is_some() && (patch, channels) != (source.patch, source.channels) {
             let got = format!("patches of {patch:?}, {channels} channels");

@@ -35,6 +35,11 @@ pub(super) fn read(path: &Path, side: u32, on_bad: OnBad) -> Result<Split, Error
             train.len()
         )));
     }
+    if test.is_empty() {
+        return Err(refused(format!(
+            "expected pictures to hold out, got none that can be read ({summary})"
+        )));
+    }
     let [train, test] =
         [train, test].map(|set| Pictures::in_files(set, digest.clone(), side).shuffled());
     let name = path.display().to_string();

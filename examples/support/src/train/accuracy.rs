@@ -10,6 +10,7 @@ use burn_vit::Vit;
 use crate::data::Pictures;
 use crate::draws::Draws;
 use crate::error::Error;
+use crate::stop;
 use crate::train::epoch_loader::EpochLoader;
 use crate::train::picture_batcher::PictureBatcher;
 
@@ -20,7 +21,7 @@ pub const TEST_BATCH: usize = 250;
 ///
 /// # Errors
 ///
-/// [`Error::Training`] if a picture cannot be read any more.
+/// [`Error::Training`] if a picture cannot be read any more, [`Error::Stopped`] if the program was asked to stop.
 pub fn accuracy(
     vit: &Vit<AnyPatchEmbed>,
     pictures: &Arc<Pictures>,
@@ -30,6 +31,7 @@ pub fn accuracy(
     let loader = EpochLoader::new(batcher, pictures.len(), TEST_BATCH, device);
     let mut right = 0;
     for batch in loader.iter() {
+        stop::check()?;
         let batch = batch.map_err(|error| Error::Training(error.to_string()))?;
         let named = vit.forward(batch.images).argmax(1).squeeze_dim(1);
         right += named.equal(batch.labels).int().sum().into_scalar::<i64>();

@@ -15,7 +15,7 @@ use burn::train::renderer::{
 use burn::train::{Interrupter, LearnerSummary};
 
 use crate::output::complain;
-use crate::signal::{SIGINT, exit_code};
+use crate::signal::{SIGHUP, SIGINT, exit_code};
 use crate::{stop, terminal};
 
 /// What the view is told, once it is open.
@@ -50,8 +50,12 @@ impl TerminalRenderer {
         }
     }
 
-    /// Hands something to the view, which opens for it.
+    /// Hands something to the view, which opens for it. If its terminal has gone meanwhile, the program is asked to stop.
     fn tell_now(&mut self, tell: impl FnOnce(&mut TuiMetricsRendererWrapper)) {
+        if self.view.is_none() && terminal::is_gone() {
+            stop::request(SIGHUP);
+            return;
+        }
         let (asked, checkpoint) = (self.wish.clone(), (self.done > 0).then_some(self.done));
         let view = self.view.get_or_insert_with(|| {
             terminal::cover(true);

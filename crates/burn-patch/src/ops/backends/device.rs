@@ -71,7 +71,7 @@ pub fn compiled() -> impl Iterator<Item = &'static BackendInfo> {
 
 /// The device called `name`: a backend's, `cuda:INDEX` or `tch-cuda:INDEX` where a machine has several, or
 /// `remote:HOST:PORT` for one that another process serves. Numbers of 32 bits are multiplied as such
-/// ([`Precision::Single`]).
+/// ([`Precision::Single`]), but that `cuda`, which never ran here, may round them to TF32 by CubeCL's sources.
 ///
 /// # Errors
 ///
@@ -109,7 +109,10 @@ pub fn device_with(name: &str, precision: Precision) -> Result<Device, Error> {
         Some((backend, place)) => (backend, Some(place)),
         None => (name, None),
     };
-    if precision == Precision::Tf32 && backend != "tch-cuda" && is_compiled(backend) {
+    if precision == Precision::Tf32
+        && backend != "tch-cuda"
+        && (is_compiled(backend) || place.is_some())
+    {
         return Err(Error::Precision {
             name: name.to_string(),
             asked: precision.name(),

@@ -32,7 +32,7 @@ pub fn cross_entropy(logits: Tensor<2>, classes: Tensor<1, Int>, smoothing: f64)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, TensorData};
+    use burn::tensor::{DType, Device, TensorData};
 
     const TOLERANCE: f64 = 1e-5;
 
@@ -64,6 +64,35 @@ mod tests {
             }
             let got = loss.into_scalar::<f64>();
             assert!((got - want).abs() < TOLERANCE * want, "{got} {want}");
+        }
+    }
+
+    #[test]
+    fn a_masked_class_costs_nothing_where_it_has_no_share() {
+        let device = Device::flex().autodiff();
+        let scores = [[0.5, f32::NEG_INFINITY, 2.0]];
+        let logits = Tensor::<2>::from_floats(scores, &device).require_grad();
+        let classes = Tensor::<1, Int>::from_ints([2], &device);
+        let loss = cross_entropy(logits.clone(), classes, 0.0);
+        let want = (1.0 + (-1.5f32).exp()).ln();
+        let grad = logits.grad(&loss.backward()).unwrap();
+        assert!((loss.into_scalar::<f32>() - want).abs() < 1e-6);
+        let grad = grad.into_data().try_to_vec_as::<f32>().unwrap();
+        assert!(
+            grad[1] == 0.0 && grad.iter().all(|value| value.is_finite()),
+            "{grad:?}"
+        );
+    }
+
+    #[test]
+    fn half_precision_holds_the_mean_of_many_rows_of_many_classes() {
+        let device = Device::flex();
+        let logits = Tensor::<2>::zeros([128, 1000], (&device, DType::F16));
+        let classes = Tensor::<1, Int>::zeros([128], &device);
+        for smoothing in [0.0, 0.1] {
+            let loss = cross_entropy(logits.clone(), classes.clone(), smoothing);
+            let apart = loss.into_scalar::<f32>() - 1000f32.ln();
+            assert!(apart.abs() < 5e-3, "{apart}");
         }
     }
 }

@@ -30,7 +30,10 @@ impl<const D: usize> AdamWMoments<D> {
             Self::Read { time, moments } => {
                 // Moments have no gradients.
                 let device = device.clone().without_autodiff();
-                let [first, second] = (*moments).map(|data| Tensor::from_data(data, &device));
+                let [first, second] = (*moments).map(|data| {
+                    let dtype = data.dtype();
+                    Tensor::from_data(data, (&device, dtype))
+                });
                 AdaptiveMomentumState::new(time, first, second)
             }
         }
@@ -63,6 +66,7 @@ impl<const D: usize> RecordState for AdamWMoments<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::DType;
 
     fn flat(state: &impl RecordState) -> StateSink {
         let mut sink = StateSink::default();
@@ -87,5 +91,15 @@ mod tests {
         assert_eq!(again.scalars, written.scalars);
         let placed = read.on(&device);
         assert_eq!((placed.time, placed.moment_2.device()), (7, device));
+    }
+
+    #[test]
+    fn halves_that_are_read_stay_halves() {
+        let device = Device::flex();
+        let half = Tensor::<1>::ones([3], (&device, DType::BF16)).into_data();
+        let moments = Box::new([half.clone(), half]);
+        let placed = AdamWMoments::<1>::Read { time: 1, moments }.on(&device);
+        let types = [placed.moment_1, placed.moment_2].map(|moment| moment.dtype());
+        assert_eq!(types, [DType::BF16; 2]);
     }
 }

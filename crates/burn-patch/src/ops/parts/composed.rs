@@ -4,6 +4,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{IndexingUpdateOp, Shape};
 
+use crate::ops::at_least_single;
 use crate::ops::dims::dims;
 
 /// The shape of a product of tensors of these shapes.
@@ -58,13 +59,24 @@ pub(crate) fn cross_entropy<B: Backend>(
     smoothing: f64,
 ) -> FloatTensor<B> {
     let [rows, width] = dims(&logits);
-    let logs = B::log_softmax(logits, 1);
+    let dtype = logits.dtype();
+    let precise = at_least_single(dtype);
+    let logs = B::log_softmax(B::float_cast(logits, precise.into()), 1);
     let index = B::int_reshape(classes, Shape::new([rows, 1]));
     let picked = B::float_sum(B::float_gather(1, logs.clone(), index));
     let picked = B::float_mul_scalar(picked, ((smoothing - 1.0) / rows as f64).into());
-    let spread = -smoothing / (rows * width) as f64;
-    let all = B::float_mul_scalar(B::float_sum(logs), spread.into());
-    B::float_add(picked, all)
+    // A masked class, whose score is −∞, counts only where it has a share.
+    let loss = match smoothing > 0.0 {
+        true => {
+            let spread = -smoothing / (rows * width) as f64;
+            B::float_add(
+                picked,
+                B::float_mul_scalar(B::float_sum(logs), spread.into()),
+            )
+        }
+        false => picked,
+    };
+    B::float_cast(loss, dtype.into())
 }
 
 /// `(p − target)·∂/rows`.
@@ -76,8 +88,10 @@ pub(crate) fn cross_entropy_grad<B: Backend>(
 ) -> FloatTensor<B> {
     let [rows, width] = dims(&logits);
     let (device, dtype) = (logits.device(), logits.dtype());
+    let precise = at_least_single(dtype);
+    let [logits, grad] = [logits, grad].map(|tensor| B::float_cast(tensor, precise.into()));
     let full = |shape: [usize; 2], value: f64| {
-        B::float_full(Shape::new(shape), value.into(), &device, dtype.into())
+        B::float_full(Shape::new(shape), value.into(), &device, precise.into())
     };
     let index = B::int_reshape(classes, Shape::new([rows, 1]));
     let spread = full([rows, width], smoothing / width as f64);
@@ -85,7 +99,8 @@ pub(crate) fn cross_entropy_grad<B: Backend>(
     let target = B::float_scatter(1, spread, index, hit, IndexingUpdateOp::Add);
     let apart = B::float_sub(B::softmax(logits, 1), target);
     let grad = B::float_mul_scalar(grad, (1.0 / rows as f64).into());
-    B::float_mul(apart, B::float_reshape(grad, Shape::new([1, 1])))
+    let grad = B::float_mul(apart, B::float_reshape(grad, Shape::new([1, 1])));
+    B::float_cast(grad, dtype.into())
 }
 
 #[cfg(all(test, feature = "fusion"))]

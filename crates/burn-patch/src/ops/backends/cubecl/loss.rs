@@ -97,7 +97,10 @@ fn cross_entropy_kernel<T: Float, I: Int>(
         let mut entropy = 0.0f32;
         for column in 0..width {
             let share = select(column == class, target.kept + target.spread, target.spread);
-            entropy += share * (log_total - f32::cast_from(logits[start + column]));
+            // A masked class, whose score is −∞, counts only where it has a share.
+            if share > 0.0 {
+                entropy += share * (log_total - f32::cast_from(logits[start + column]));
+            }
         }
         sum += entropy;
     }
