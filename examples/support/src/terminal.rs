@@ -71,7 +71,7 @@ mod unix {
 
     /// Whether the terminal that takes the view is there no more.
     pub(crate) fn is_gone() -> bool {
-        super::takes_a_view() && !stdin().is_terminal()
+        crate::terminal::takes_a_view() && !stdin().is_terminal()
     }
 
     /// Runs `open`, which turns the terminal raw, and then lets Ctrl-C send its signal again.
