@@ -17,6 +17,11 @@ fn has_one() -> bool {
     stdin().is_terminal() && stdout().is_terminal() && !dumb && !set("NO_COLOR")
 }
 
+/// Whether the terminal that takes the view is there no more.
+pub(crate) fn is_gone() -> bool {
+    takes_a_view() && !stdin().is_terminal()
+}
+
 /// Whether a view covers the terminal.
 static COVERED: AtomicBool = AtomicBool::new(false);
 
@@ -31,18 +36,12 @@ pub(crate) fn cover(covered: bool) {
 }
 
 #[cfg(unix)]
-pub(crate) use unix::{is_gone, keep_signals, restore};
+pub(crate) use unix::{keep_signals, restore};
 
 /// Elsewhere Ctrl-C stays with the view.
 #[cfg(not(unix))]
 pub(crate) fn keep_signals<T>(open: impl FnOnce() -> T) -> T {
     open()
-}
-
-/// Elsewhere nobody knows.
-#[cfg(not(unix))]
-pub(crate) fn is_gone() -> bool {
-    false
 }
 
 /// Elsewhere the view restores the terminal.
@@ -51,7 +50,7 @@ pub(crate) fn restore() {}
 
 #[cfg(unix)]
 mod unix {
-    use std::io::{IsTerminal, Write, stdin, stdout};
+    use std::io::{Write, stdin, stdout};
     use std::sync::Mutex;
     use std::thread::sleep;
     use std::time::{Duration, Instant};
@@ -68,11 +67,6 @@ mod unix {
 
     /// The terminal as it was, while the view changes it.
     static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
-
-    /// Whether the terminal that takes the view is there no more.
-    pub(crate) fn is_gone() -> bool {
-        crate::terminal::takes_a_view() && !stdin().is_terminal()
-    }
 
     /// Runs `open`, which turns the terminal raw, and then lets Ctrl-C send its signal again.
     pub(crate) fn keep_signals<T>(open: impl FnOnce() -> T) -> T {
