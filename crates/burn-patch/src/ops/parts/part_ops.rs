@@ -2,7 +2,6 @@
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata, backend_extension};
-use burn::tensor::Shape;
 
 use crate::ops::parts::composed;
 
@@ -59,7 +58,7 @@ pub trait PartOps: Backend {
     }
 
     /// The mean over rows of `−(1 − s)·log p_y − s/K·Σ log p`: logits `[rows, classes]`, classes `[rows]`, result `[1]`.
-    #[fusion(dtype = logits, shape = Shape::new([1]))]
+    #[fusion(dtype = logits, shape = burn::tensor::Shape::new([1]))]
     fn cross_entropy(
         logits: FloatTensor<Self>,
         classes: IntTensor<Self>,
