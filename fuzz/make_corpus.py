@@ -111,7 +111,8 @@ def idx():
 
 
 def main():
-    pictures = {path.name: path.read_bytes() for path in sorted(PICTURES.iterdir())}
+    pictures = {path.name: path.read_bytes() for path in sorted(PICTURES.iterdir())
+                if path.is_file() and path.suffix != ".py"}
     for name, content in pictures.items():
         put("picture", name, content)
     weights()
