@@ -13,26 +13,14 @@ use std::process::ExitCode;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use burn_patch::embed::PatchEmbed;
-use burn_patch::resample::ChannelMap;
 use burn_patch_small::{Fashion, FineTuning};
-use burn_vit::import::{ImportedModel, Importer};
-use burn_vit::{HeadConfig, ParamGroups, Pooling};
+use burn_vit::ParamGroups;
 use support::{Error, program, say};
 
 fn run(args: &FineTuning) -> Result<(), Error> {
     let device = Device::flex();
     let fashion = Fashion::load(&args.training, &device)?;
-    // 7×7 patches of 8 px; half as wide they read pictures of 28 px.
-    let importer = Importer::new(&args.weights).with_image([56, 56]);
-    let imported = importer.load(&device).map_err(|why| args.refused(why))?;
-    let ImportedModel::Vit(mut vit) = imported.model else {
-        return Err(args.refused("expected a ViT, got an MAE"));
-    };
-    vit.patch_embed = vit.patch_embed.with_patch_size([4, 4])?;
-    vit.patch_embed = vit.patch_embed.with_channels(&ChannelMap::repeat(3, 1)?)?;
-    let head = HeadConfig::classes(10).with_pooling(Pooling::Mean);
-    let vit = vit.with_head(&head, &device)?;
+    let vit = args.encoder(&device)?;
 
     let mut probe = vit.clone().no_grad();
     probe.head = vit.head.clone();
