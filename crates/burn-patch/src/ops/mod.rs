@@ -20,6 +20,7 @@ mod at_least_single;
 mod dequantized;
 mod dims;
 mod gather_rows;
+pub(crate) mod permuted;
 pub(crate) mod pick;
 mod recorded;
 

@@ -6,6 +6,7 @@ use burn::tensor::{Bool, Tensor, TensorData};
 
 use crate::embed::CropBox;
 use crate::grid::{PatchGrid, nonzero};
+use crate::ops::permuted::permuted;
 use crate::pack::thumbnail::Thumbnail;
 use crate::tokens::Places;
 use crate::{Error, Tokens};
@@ -186,10 +187,8 @@ impl Tiling {
             content,
         );
         let ([rows, cols], [tall, across]) = (self.tiles, self.tile);
-        let tiles = canvas
-            .reshape([channels, rows, tall, cols, across])
-            .permute([1, 3, 0, 2, 4])
-            .reshape([rows * cols, channels, tall, across]);
+        let tiles: Tensor<5> = canvas.reshape([channels, rows, tall, cols, across]);
+        let tiles = permuted(tiles, [1, 3, 0, 2, 4]).reshape([rows * cols, channels, tall, across]);
         match self.thumbnail_at() {
             None => tiles,
             Some(0) => Tensor::cat(vec![whole.cut(picture, self.tile), tiles], 0),

@@ -261,7 +261,10 @@ impl Position for AxialRotaryPosition {
         let places = coordinates(tokens, |grid| self.axes(grid));
         let places = match self.config.order {
             AxisOrder::RowsFirst => places,
-            AxisOrder::ColumnsFirst => places.flip([2]),
+            AxisOrder::ColumnsFirst => {
+                let [row, column] = [0, 1].map(|axis| places.clone().slice_dim(2, axis..axis + 1));
+                Tensor::cat(vec![column, row], 2)
+            }
         };
         let ([batch, count, _], [_, pairs]) = (places.dims(), self.bands.dims());
         let bands = self.bands.clone().cast(places.dtype());

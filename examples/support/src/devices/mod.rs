@@ -3,6 +3,8 @@
 mod devices;
 mod serve;
 mod served;
+#[cfg(feature = "remote")]
+mod server_log;
 
 pub use devices::Devices;
 pub use serve::serve;

@@ -18,9 +18,11 @@ pub fn serve(host: &str, port: u16, backend: &str) -> Result<(), Error> {
     use burn_patch::ops::backends::device;
     use tokio::runtime::Builder;
 
+    use crate::devices::server_log;
     use crate::output::say;
     use crate::stop;
 
+    server_log::say_warnings();
     let device = device(backend)?;
     let failed =
         |why: &dyn std::fmt::Display| Error::Serve(format!("{backend} on {host}:{port}: {why}"));

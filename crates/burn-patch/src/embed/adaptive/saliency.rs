@@ -207,9 +207,7 @@ fn histogram(grey: Tensor<3>, grid: &PatchGrid, bins: usize, low: f64, high: f64
     let [height, width] = grid.window.kernel;
     let blocks = grey.reshape([batch, grid.rows, height, grid.cols, width]);
     let cells = batch * grid.tokens();
-    let blocks = blocks
-        .permute([0, 1, 3, 2, 4])
-        .reshape([cells, height * width]);
+    let blocks = blocks.swap_dims(2, 3).reshape([cells, height * width]);
     let bin = (blocks - low) * (bins as f64 / (high - low));
     let bin: Tensor<2, Int> = bin.floor().clamp(0.0, (bins - 1) as f64).int();
     let device = bin.device();

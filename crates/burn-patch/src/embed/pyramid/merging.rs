@@ -13,6 +13,7 @@ use crate::grid::{PatchGrid, Remainder, Window, nonzero};
 use crate::layers::layer_norm::{LayerNorm, LayerNormConfig};
 use crate::layers::linear::{NORMAL, apply, linear};
 use crate::ops::Images;
+use crate::ops::permuted::permuted;
 use crate::or_panic::OrPanic;
 use crate::{Error, Tokens};
 
@@ -167,9 +168,8 @@ fn join(x: Tensor<3>, [rows, cols]: [usize; 2], [tall, wide]: [usize; 2]) -> Ten
     let x = extend(x.reshape([batch, rows, cols, dim]), 1, high * tall);
     let x = extend(x, 2, across * wide);
     // [batch, high, tall, across, wide, dim] → [batch, high, across, wide, tall, dim]
-    x.reshape([batch, high, tall, across, wide, dim])
-        .permute([0, 1, 3, 4, 2, 5])
-        .reshape([batch, high * across, wide * tall * dim])
+    let x: Tensor<6> = x.reshape([batch, high, tall, across, wide, dim]);
+    permuted(x, [0, 1, 3, 4, 2, 5]).reshape([batch, high * across, wide * tall * dim])
 }
 
 fn extend(x: Tensor<4>, axis: usize, to: usize) -> Tensor<4> {

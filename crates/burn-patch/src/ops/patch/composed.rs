@@ -6,6 +6,7 @@ use burn::tensor::{DType, IndexingUpdateOp, Shape, Slice, TensorData};
 
 use crate::grid::{PatchGrid, Window};
 use crate::ops::dims::dims;
+use crate::ops::permuted::permuted_primitive;
 use crate::ops::{Bias, Cells, Fill, ParameterGrads, PartOps, PatchOps, Pixels};
 
 /// The shape of the windows of images of `shape`: `[batch, tokens, channels·kh·kw]`.
@@ -36,7 +37,7 @@ pub(crate) fn patch_windows<B: Backend>(
         aligned,
         Shape::new([batch, channels, grid.rows, kh, grid.cols, kw]),
     );
-    B::float_reshape(B::float_permute(split, &[0, 2, 4, 1, 3, 5]), shape)
+    B::float_reshape(permuted_primitive::<B, 6>(split, [0, 2, 4, 1, 3, 5]), shape)
 }
 
 pub(crate) fn fold_windows<B: Backend>(
@@ -49,7 +50,7 @@ pub(crate) fn fold_windows<B: Backend>(
         windows,
         Shape::new([batch, grid.rows, grid.cols, channels, kh, kw]),
     );
-    let aligned = B::float_permute(split, &[0, 3, 1, 4, 2, 5]);
+    let aligned = permuted_primitive::<B, 6>(split, [0, 3, 1, 4, 2, 5]);
     let aligned = B::float_reshape(
         aligned,
         Shape::new([batch, channels, grid.rows * kh, grid.cols * kw]),
@@ -141,7 +142,7 @@ pub(crate) fn floats<B: Backend>(images: Pixels<B>, dtype: DType) -> FloatTensor
         Pixels::Floats(images) => images,
         Pixels::BytesChannelsFirst(images) => B::int_into_float(images, dtype.into()),
         Pixels::BytesChannelsLast(images) => {
-            B::float_permute(B::int_into_float(images, dtype.into()), &[0, 3, 1, 2])
+            permuted_primitive::<B, 4>(B::int_into_float(images, dtype.into()), [0, 3, 1, 2])
         }
     }
 }

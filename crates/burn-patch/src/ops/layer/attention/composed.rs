@@ -13,6 +13,7 @@ use crate::ops::layer::attention::composed_reach::{Factor, Hidden};
 use crate::ops::layer::attention::empty;
 use crate::ops::layer::attention::heads::{heads_first, merge_heads, transpose};
 use crate::ops::layer::attention::qkv_primitive::QkvPrimitive;
+use crate::ops::permuted::permuted_primitive;
 
 pub(crate) fn attention<B: PartOps>(inputs: AttentionInputs<B>) -> FloatTensor<B> {
     if let Some(zeros) = empty::attention(&inputs) {
@@ -127,7 +128,7 @@ fn split_heads<B: Backend>(qkv: QkvPrimitive<B>, sizes: &AttentionSizes) -> [Flo
         ..
     } = sizes;
     let qkv = B::float_reshape(qkv, Shape::new([batch, tokens, 3, heads, width]));
-    let qkv = B::float_permute(qkv, &[2, 0, 3, 1, 4]);
+    let qkv = permuted_primitive::<B, 5>(qkv, [2, 0, 3, 1, 4]);
     [0, 1, 2].map(|part| {
         let all = [part..part + 1, 0..batch, 0..heads, 0..tokens, 0..width];
         let part = B::float_slice(qkv.clone(), &all.map(Slice::from));
