@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
 use burn::tensor::{Device, Tensor};
 use burn_patch_tests::{Golden, backends, golden_folder, largest_difference, tolerance};
-use burn_vit::{PvtConfig, Swin, SwinConfig, SwinVersion};
+use burn_vit::{Pvt, PvtConfig, Swin, SwinConfig, SwinVersion};
 
 fn load<M: Module>(model: &mut M, name: &str, names: &[(&str, &str)]) {
     let file = golden_folder().join(format!("checkpoints/{name}/model.safetensors"));
@@ -24,20 +24,6 @@ fn assert_close<const D: usize>(name: &str, got: Tensor<D>, io: &mut Golden) {
     assert!(apart <= tolerance::MODEL, "{name}: {apart:.1e}");
 }
 
-/// timm's names of Swin and ours.
-const SWIN: &[(&str, &str)] = &[
-    (r"^layers\.(\d+)\.downsample\.", "patch_embed.levels.$1."),
-    (r"^layers\.(\d+)\.blocks\.", "stages.$1.blocks."),
-    (r"^patch_embed\.(proj|norm)\.", "patch_embed.levels.0.$1."),
-    (
-        r"attn\.relative_position_bias_table$",
-        "position.relative_position_bias_table.0",
-    ),
-    (r"attn\.cpb_mlp\.0\.", "position.fc1.0."),
-    (r"attn\.cpb_mlp\.2\.", "position.fc2.0."),
-    (r"^head\.fc\.", "head."),
-];
-
 fn swin(version: SwinVersion, device: &Device) -> Swin {
     SwinConfig::new([64, 64], 24, vec![2, 2], vec![2, 4])
         .with_window([4, 4])
@@ -55,7 +41,7 @@ fn swin_of_both_versions_agrees_with_timm() {
         let device = &backend.device;
         for (name, version) in [("timm_swin", SwinVersion::V1), ("timm_swinv2", second)] {
             let mut model = swin(version, device);
-            load(&mut model, name, SWIN);
+            load(&mut model, name, Swin::TIMM_NAMES);
             let mut io = Golden::open(&format!("checkpoints/{name}/io.safetensors"));
             let images = Tensor::<4>::from_data(io.take("images"), device);
             let map = model.forward_features(images.clone()).to_feature_map();
@@ -73,13 +59,7 @@ fn pvt_v2_agrees_with_timm() {
         let mut model = PvtConfig::new([16, 32, 40, 64], [1; 4], [1, 2, 5, 8])
             .with_classes(Some(10))
             .init(device);
-        let names = [
-            (r"^stages\.(\d+)\.downsample\.", "patch_embed.levels.$1."),
-            (r"^patch_embed\.(proj|norm)\.", "patch_embed.levels.0.$1."),
-            (r"attn\.sr\.", "attn.sr.proj."),
-            (r"attn\.norm\.", "attn.sr.norm."),
-        ];
-        load(&mut model, "timm_pvt_v2", &names);
+        load(&mut model, "timm_pvt_v2", Pvt::TIMM_NAMES);
         let mut io = Golden::open("checkpoints/timm_pvt_v2/io.safetensors");
         let images = Tensor::<4>::from_data(io.take("images"), device);
         let map = model.forward_features(images.clone()).to_feature_map();

@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
 use burn::tensor::Device;
 use burn_vit::import::{Checkpoint, HubConfig, Preparation};
+use burn_vit::{Pvt, Swin};
 
 use crate::array::{Array, Arrays};
 use crate::failure::Failure;
@@ -14,28 +15,6 @@ use crate::model::hierarchical::kind::Kind;
 use crate::model::hierarchical::settings::Settings;
 use crate::model::levels::Backbone;
 use crate::model::run::Model;
-
-/// timm's names of Swin, as patterns, and ours.
-const SWIN: &[(&str, &str)] = &[
-    (r"^layers\.(\d+)\.downsample\.", "patch_embed.levels.$1."),
-    (r"^layers\.(\d+)\.blocks\.", "stages.$1.blocks."),
-    (r"^patch_embed\.(proj|norm)\.", "patch_embed.levels.0.$1."),
-    (
-        r"attn\.relative_position_bias_table$",
-        "position.relative_position_bias_table.0",
-    ),
-    (r"attn\.cpb_mlp\.0\.", "position.fc1.0."),
-    (r"attn\.cpb_mlp\.2\.", "position.fc2.0."),
-    (r"^head\.fc\.", "head."),
-];
-
-/// Those of PVT v2.
-const PVT: &[(&str, &str)] = &[
-    (r"^stages\.(\d+)\.downsample\.", "patch_embed.levels.$1."),
-    (r"^patch_embed\.(proj|norm)\.", "patch_embed.levels.0.$1."),
-    (r"attn\.sr\.", "attn.sr.proj."),
-    (r"attn\.norm\.", "attn.sr.norm."),
-];
 
 /// Stored tensors that follow from the configuration.
 const DERIVED: &[&str] = &[
@@ -143,12 +122,12 @@ pub(crate) fn built(
     match backbone {
         Backbone::Swin(config) => {
             let mut swin = config.try_init(device).map_err(refuse)?;
-            fill(&mut swin, weights, SWIN)?;
+            fill(&mut swin, weights, Swin::TIMM_NAMES)?;
             Ok(Model::Swin(swin))
         }
         Backbone::Pvt { config, .. } => {
             let mut pvt = config.try_init(device).map_err(refuse)?;
-            fill(&mut pvt, weights, PVT)?;
+            fill(&mut pvt, weights, Pvt::TIMM_NAMES)?;
             Ok(Model::Pvt(pvt))
         }
     }

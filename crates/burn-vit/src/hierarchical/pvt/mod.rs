@@ -7,6 +7,7 @@ mod pvt_block;
 mod pvt_config;
 mod pvt_stage;
 mod spatial_reduction;
+mod timm_names;
 
 pub use conv_mlp::ConvMlp;
 pub use presets::PvtPreset;

@@ -5,6 +5,7 @@ mod swin;
 mod swin_block;
 mod swin_config;
 mod swin_stage;
+mod timm_names;
 mod windows;
 
 pub use presets::SwinPreset;
