@@ -214,14 +214,13 @@ impl PatchEmbed for DeformablePatchEmbed {
 impl DeformablePatchEmbed {
     /// Boxes predicted from the features of all patches, or of those at `cells`.
     fn boxes(&self, features: Tensor<3>, cells: Option<Tensor<2, Int>>, grid: &PatchGrid) -> Boxes {
-        let [batch, ..] = features.dims();
         let dtype = at_least_single(features.dtype());
         let offsets = apply(&self.offset_predictor, gelu(features)).cast(dtype);
         let bias = self.box_coder.wh_bias.val().cast(dtype).reshape([1, 1, 2]);
         let centers = centers_px(grid, &offsets.device()).cast(dtype);
         let centers = match cells {
             None => centers,
-            Some(cells) => gather_rows(centers.expand([batch, grid.tokens(), 2]), cells),
+            Some(cells) => gather_rows(centers, cells),
         };
         let ends = [0, 1].map(|axis: usize| {
             // Offsets have the horizontal first, centres the vertical.

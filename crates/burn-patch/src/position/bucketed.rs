@@ -110,7 +110,7 @@ impl Position for BucketedPosition {
         self.check(tokens.layout(), tokens.places().kind(), tokens.prefix())
             .or_panic();
         let table = self.pos_embed.val();
-        let [_, count, dim] = table.dims();
+        let [_, _, dim] = table.dims();
         assert_eq!(
             tokens.dim(),
             dim,
@@ -125,8 +125,7 @@ impl Position for BucketedPosition {
             }
             Places::Boxes(_) => self.of_boxes(&tokens),
         };
-        let [images, _] = buckets.dims();
-        let patches = gather_rows(table.expand([images, count, dim]), buckets);
+        let patches = gather_rows(table, buckets);
         add(tokens, patches, None)
     }
 }

@@ -176,11 +176,7 @@ impl Position for LearnedPosition {
         );
         let patches = match tokens.places() {
             Places::Cells => self.on_grids(tokens.layout()),
-            Places::Picked(cells) => {
-                let patches = self.on_grids(tokens.layout());
-                let [_, count, dim] = patches.dims();
-                gather_rows(patches.expand([tokens.batch(), count, dim]), cells.clone())
-            }
+            Places::Picked(cells) => gather_rows(self.on_grids(tokens.layout()), cells.clone()),
             Places::Boxes(_) => self.at_boxes(&tokens),
         };
         add(tokens, patches, self.prefix_table())

@@ -127,11 +127,9 @@ impl Position for SinCosPosition {
         let dtype = tokens.embeddings().dtype();
         let waves = match (tokens.layout(), tokens.places()) {
             (Layout::Same(grid), Places::Cells) => self.table([grid.rows, grid.cols]),
-            (Layout::Same(grid), Places::Picked(cells)) => gather_rows(
-                self.table([grid.rows, grid.cols])
-                    .expand([tokens.batch(), grid.tokens(), dim]),
-                cells.clone(),
-            ),
+            (Layout::Same(grid), Places::Picked(cells)) => {
+                gather_rows(self.table([grid.rows, grid.cols]), cells.clone())
+            }
             _ => waves_at(tokens.coordinates(Units::Cells), dim, self.dialect),
         };
         add(tokens, waves.cast(dtype), None)

@@ -39,7 +39,7 @@ impl Tokens {
         };
         let [grids, _, width] = table.dims();
         let table = table.reshape([1, grids, width]);
-        gather_rows(table.expand([self.batch(), grids, width]), index)
+        gather_rows(table, index)
     }
 
     /// What `table` (`[grids, cells, width]`) says of each cell, for each token on the grid:
@@ -49,12 +49,10 @@ impl Tokens {
             return table;
         };
         let [grids, cells, width] = table.dims();
-        let batch = self.batch();
         match self.grid_index() {
-            None => gather_rows(table.expand([batch, cells, width]), cell.clone()),
+            None => gather_rows(table, cell.clone()),
             Some(index) => {
                 let table = table.reshape([1, grids * cells, width]);
-                let table = table.expand([batch, grids * cells, width]);
                 gather_rows(table, index * cells as i64 + cell.clone())
             }
         }

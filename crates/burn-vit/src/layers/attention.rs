@@ -315,8 +315,10 @@ impl Attention {
 
     /// Keys of the patch tokens before they are turned, the mean over the heads.
     fn keys(&self, qkv: &Tensor<3>, prefix: usize) -> Tensor<3> {
-        let keys = self.by_head(qkv, 1).mean_dim(1).squeeze_dim::<3>(1);
-        keys.slice_dim(1, prefix..)
+        let keys = part(qkv, 1).slice_dim(1, prefix..);
+        let [batch, count, values] = keys.dims();
+        let by_head = keys.reshape([batch, count, self.heads, values / self.heads]);
+        by_head.mean_dim(2).squeeze_dim::<3>(2)
     }
 
     /// What the first token, the class, gives to each patch token, the mean over the heads.

@@ -179,7 +179,7 @@ impl GatedPatchEmbed {
             let gate = along(&routing.gate).cast(tokens.dtype());
             embeddings.push(gather_rows(tokens, order.clone()) * gate);
             let table = regions.boxes_px(size, &device);
-            boxes.push(gather_rows(table.expand([batch, cells, 4]), order));
+            boxes.push(gather_rows(table, order));
             valid.push(along(&routing.choice));
             counts.push(self.counts(&regions, size, [batch, cells], &device));
         }
@@ -287,7 +287,6 @@ impl GatedPatchEmbed {
             let table = regions.cells(size, &device);
             let cells = table.select(0, index.clone().reshape([batch * picked]));
             let cells = cells.reshape(shape);
-            let grid = &regions.grids[size];
             let tokens = self.project(&images, size, Some(cells.clone()), regions);
             let soft = soft
                 .clone()
@@ -299,7 +298,7 @@ impl GatedPatchEmbed {
             let gate = gate.reshape([batch, shape[1], 1]).cast(tokens.dtype());
             embeddings.push(tokens * gate);
             let table = regions.boxes_px(size, &device);
-            boxes.push(gather_rows(table.expand([batch, grid.tokens(), 4]), cells));
+            boxes.push(gather_rows(table, cells));
             counts.push(self.counts(regions, size, shape, &device));
         }
         let (embeddings, boxes) = (Tensor::cat(embeddings, 1), Tensor::cat(boxes, 1));

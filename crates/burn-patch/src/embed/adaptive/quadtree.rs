@@ -296,7 +296,7 @@ impl QuadtreePatchEmbed {
 
         let nodes = forest.nodes();
         let all = self.nodes(images, &grid, forest);
-        let boxes = forest.boxes_px(&grid, &device).expand([batch, nodes, 4]);
+        let boxes = forest.boxes_px(&grid, &device);
         let counts = forest.cells(&device).expand([batch, nodes]);
         let embeddings = gather_rows(all, index.clone());
         let boxes = gather_rows(boxes, index.clone());

@@ -59,6 +59,11 @@ pub trait LayerOps: PartOps {
     ) -> FloatTensor<Self> {
         Self::cross_entropy(logits, classes, smoothing)
     }
+
+    /// Rows by index: values `[batch or 1, rows, dim]`, index `[batch, kept]`, result `[batch, kept, dim]`.
+    fn gather_rows(values: FloatTensor<Self>, index: IntTensor<Self>) -> FloatTensor<Self> {
+        composed::gather_rows::<Self>(values, index)
+    }
 }
 
 /// Gradients of [`LayerOps::layer_norm_forward`].
@@ -129,5 +134,14 @@ pub trait LayerGrads: LayerOps {
         epsilon: f64,
     ) -> NormGrads<Self> {
         composed::layer_norm_grads::<Self>(x, gamma, grad, epsilon)
+    }
+
+    /// Of the values that [`LayerOps::gather_rows`] takes rows of, of this shape.
+    fn gather_rows_grad(
+        shape: [usize; 3],
+        index: IntTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        composed::gather_rows_grad::<Self>(shape, index, grad)
     }
 }

@@ -155,8 +155,8 @@ fn merge(tokens: Tokens, matching: Matching) -> Tokens {
     let precise = at_least_single(dtype);
     let column = |counts: Tensor<2>| counts.cast(precise).unsqueeze_dim::<3>(2);
 
-    let patches = cleared(&tokens).cast(precise);
-    let moving = gather_rows(patches.clone(), source.clone());
+    let valid = tokens.valid().is_some();
+    let moving = gather_rows(cleared(&tokens), source.clone()).cast(precise);
     let added = column(counts.clone().gather(1, source));
     let takes = takes.cast(precise);
     let staying = counts.gather(1, kept.clone());
@@ -164,8 +164,8 @@ fn merge(tokens: Tokens, matching: Matching) -> Tokens {
     let total = into.clone() + takes.clone().matmul(added.clone());
     let sum = takes.matmul(moving * added);
 
-    let valid = tokens.valid().is_some();
-    let other = gather_rows(patches, kept.clone().slice_dim(1, unmerged..));
+    let kept = tokens.select(kept);
+    let other = cleared(&kept).slice_dim(1, unmerged..).cast(precise);
     let nothing = total.clone().equal_elem(0.0);
     let mean = (other * into + sum) / total.clone().mask_fill(nothing, 1.0);
     let total = total.squeeze_dim::<2>(2);
@@ -176,7 +176,7 @@ fn merge(tokens: Tokens, matching: Matching) -> Tokens {
             1,
         ),
     };
-    let merged = tokens.select(kept).map(|all| match first {
+    let merged = kept.map(|all| match first {
         0 => mean.cast(dtype),
         _ => Tensor::cat(vec![all.slice_dim(1, ..first), mean.cast(dtype)], 1),
     });

@@ -10,6 +10,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use super::attention::attention;
 use super::recompute::{GeluAgain, LayerNormAgain};
 use super::register;
+use crate::ops::dims::dims;
 use crate::ops::{AttentionInputs, Bias, LayerGrads, LayerOps, Recorded};
 
 impl<B: LayerGrads, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
@@ -91,6 +92,32 @@ impl<B: LayerGrads, C: CheckpointStrategy> LayerOps for Autodiff<B, C> {
                 prep.finish(B::cross_entropy_forward(logits, classes, smoothing))
             }
         }
+    }
+
+    fn gather_rows(values: FloatTensor<Self>, index: IntTensor<Self>) -> FloatTensor<Self> {
+        let prep = GatherRows.prepare::<C>([values.node()]);
+        match prep.compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let values = values.into_primitive();
+                let state = (dims(&values), index.clone());
+                prep.finish(state, B::gather_rows(values, index))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::gather_rows(values.into_primitive(), index)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct GatherRows;
+
+impl<B: LayerGrads> Backward<B, 1> for GatherRows {
+    type State = ([usize; 3], IntTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (shape, index) = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |grad| {
+            B::gather_rows_grad(shape, index, grad)
+        });
     }
 }
 

@@ -6,7 +6,7 @@ macro_rules! cpu_backend {
     ($backend:ty) => {
         const _: () = {
             use burn::backend::TensorMetadata;
-            use burn::backend::tensor::FloatTensor;
+            use burn::backend::tensor::{FloatTensor, IntTensor};
             use burn::tensor::DType;
             use $crate::grid::PatchGrid;
             use $crate::ops::backends::cpu::attention::tensors as attention;
@@ -113,6 +113,15 @@ macro_rules! cpu_backend {
                         T => layers::layer_norm_forward::<Self, T>(x, gamma, beta, epsilon),
                         _ => composed_layers::layer_norm::<Self>(x, gamma, beta, epsilon))
                 }
+
+                fn gather_rows(
+                    values: FloatTensor<Self>,
+                    index: IntTensor<Self>,
+                ) -> FloatTensor<Self> {
+                    by_float!(values,
+                        T => layers::gather_rows::<Self, T>(values, index),
+                        _ => composed_layers::gather_rows::<Self>(values, index))
+                }
             }
 
             impl LayerGrads for $backend {
@@ -164,6 +173,16 @@ macro_rules! cpu_backend {
                     by_float!(x,
                         T => layers::layer_norm_grads::<Self, T>(x, gamma, grad, epsilon),
                         _ => composed_layers::layer_norm_grads::<Self>(x, gamma, grad, epsilon))
+                }
+
+                fn gather_rows_grad(
+                    shape: [usize; 3],
+                    index: IntTensor<Self>,
+                    grad: FloatTensor<Self>,
+                ) -> FloatTensor<Self> {
+                    by_float!(grad,
+                        T => layers::gather_rows_grad::<Self, T>(shape, index, grad),
+                        _ => composed_layers::gather_rows_grad::<Self>(shape, index, grad))
                 }
             }
         };

@@ -1,11 +1,11 @@
 //! The layers between tensors and slices.
 
 use burn::backend::TensorMetadata;
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::tensor::Element;
 
 use super::host::{Host, tensor, values};
-use super::{Real, gelu, layer_norm, linear};
+use super::{Real, gelu, layer_norm, linear, rows};
 use crate::ops::{Bias, NormGrads, ParameterGrads};
 
 pub(in crate::ops::backends) fn gelu_forward<B: Host<f32>>(x: FloatTensor<B>) -> FloatTensor<B> {
@@ -100,4 +100,25 @@ pub(in crate::ops::backends) fn layer_norm_grads<B: Host<T>, T: Real + Element>(
         gamma: tensor::<B, T>(grads.gamma, dim.clone()),
         beta: tensor::<B, T>(grads.beta, dim),
     }
+}
+
+pub(in crate::ops::backends) fn gather_rows<B: Host<T>, T: Real + Element>(
+    table: FloatTensor<B>,
+    index: IntTensor<B>,
+) -> FloatTensor<B> {
+    let (shape, [batch, kept]) = (table.shape().dims::<3>(), index.shape().dims());
+    let (table, index) = (B::contiguous(table), B::integers(index));
+    let out = rows::gather(values::<B, T>(&table), shape, &index, kept);
+    tensor::<B, T>(out, [batch, kept, shape[2]])
+}
+
+pub(in crate::ops::backends) fn gather_rows_grad<B: Host<T>, T: Real + Element>(
+    shape: [usize; 3],
+    index: IntTensor<B>,
+    grad: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let [_, kept] = index.shape().dims();
+    let (grad, index) = (B::contiguous(grad), B::integers(index));
+    let out = rows::scatter_add(values::<B, T>(&grad), shape, &index, kept);
+    tensor::<B, T>(out, shape)
 }

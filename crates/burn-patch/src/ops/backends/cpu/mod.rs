@@ -41,6 +41,7 @@ mod linear;
 pub(super) mod patches;
 mod project;
 mod real;
+mod rows;
 mod sums;
 mod vectorized;
 

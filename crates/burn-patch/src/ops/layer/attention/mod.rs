@@ -35,4 +35,5 @@ pub use reach::Reach;
 pub use reach_primitive::ReachPrimitive;
 pub use spans::{Span, Spans};
 
+#[cfg(any(feature = "cpu", feature = "tch"))]
 pub(crate) use attention_sizes::AttentionSizes;

@@ -1,0 +1,56 @@
+//! Rows by index, each copied or added as a whole.
+
+use rayon::prelude::*;
+
+use super::Real;
+use super::block::add;
+
+/// Rows of values `[images, rows, dim]` by index `[batch, kept]`, `[batch, kept, dim]`; one image serves all.
+///
+/// # Panics
+///
+/// If an index is out of range.
+pub(super) fn gather<T: Real>(
+    values: &[T],
+    [images, rows, dim]: [usize; 3],
+    index: &[i64],
+    kept: usize,
+) -> Vec<T> {
+    let mut out = Vec::with_capacity(index.len() * dim);
+    for (image, index) in index.chunks(kept.max(1)).enumerate() {
+        let start = if images == 1 { 0 } else { image * rows };
+        for index in index {
+            let row = start + within(*index, rows);
+            out.extend_from_slice(&values[row * dim..][..dim]);
+        }
+    }
+    out
+}
+
+/// The gradient of [`gather`]: the sum of what each row was copied to, in the order of the index.
+pub(super) fn scatter_add<T: Real>(
+    grad: &[T],
+    [images, rows, dim]: [usize; 3],
+    index: &[i64],
+    kept: usize,
+) -> Vec<T> {
+    let mut out = vec![T::default(); images * rows * dim];
+    let batch = index.len() / kept.max(1);
+    let per_image = batch.div_ceil(images.max(1)) * kept;
+    let sums = out.par_chunks_mut((rows * dim).max(1));
+    let parts = index.par_chunks(per_image.max(1));
+    let grads = grad.par_chunks((per_image * dim).max(1));
+    sums.zip(parts.zip(grads)).for_each(|(sum, (index, grad))| {
+        for (index, grad) in index.iter().zip(grad.chunks(dim.max(1))) {
+            add(&mut sum[within(*index, rows) * dim..][..dim], grad);
+        }
+    });
+    out
+}
+
+fn within(index: i64, rows: usize) -> usize {
+    match usize::try_from(index) {
+        Ok(row) if row < rows => row,
+        _ => panic!("index {index} of {rows} rows"),
+    }
+}
