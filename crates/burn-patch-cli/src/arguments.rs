@@ -31,8 +31,9 @@ pub(crate) fn dialect(name: &str) -> Result<Dialect, String> {
     })
 }
 
-/// The device of a backend.
+/// The device of a backend. Its products are not tuned: a few pictures are done before that would pay.
 pub(crate) fn device(backend: &str) -> Result<Device, Failure> {
+    backends::tune_products(false);
     backends::device(backend).map_err(|error| match error {
         Error::UnknownBackend { .. } => Failure::usage(error),
         error => Failure::failed(error),

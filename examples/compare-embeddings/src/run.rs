@@ -1,11 +1,11 @@
 //! The whole program, step by step.
 
 use burn::tensor::Device;
-use burn_patch::ops::backends::{device, tune_products};
+use burn_patch::ops::backends::device;
 use support::data::Split;
 use support::run::Claim;
 use support::train::TEST_BATCH;
-use support::{Error, report_kernels, say, stop};
+use support::{Error, prepare_backend, say, stop};
 
 use crate::choice::Choice;
 use crate::cli::Args;
@@ -18,8 +18,7 @@ const RESULTS: [&str; 3] = ["table.md", "table.json", "plot.png"];
 
 /// Runs what the arguments ask for.
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    report_kernels(&args.backend);
-    tune_products(false);
+    prepare_backend(&args.backend, false);
     let device = device(&args.backend)?;
     let split = args.source.load()?;
     let split = match args.quick {

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use burn_patch::ops::backends::device;
 use support::data::Split;
 use support::run::Claim;
-use support::{Error, say, stop};
+use support::{Error, prepare_backend, say, stop};
 
 use crate::cli::Args;
 use crate::encoder::Encoder;
@@ -21,6 +21,7 @@ const QUICK: [usize; 2] = [1024, 512];
 
 /// Runs what the arguments ask for.
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
+    prepare_backend(&args.backend, false);
     let device = device(&args.backend)?;
     let split = args.source.load()?;
     let split = match args.quick {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-use burn_patch::ops::backends::{KERNEL_TARGET, log_kernels};
+use burn_patch::ops::backends::{KERNEL_TARGET, log_kernels, tune_products};
 use log::{LevelFilter, Log, Metadata, Record, set_logger, set_max_level};
 
 use crate::output::complain;
@@ -18,9 +18,11 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Since the program started.
 static COMPILED: AtomicUsize = AtomicUsize::new(0);
 
-/// From now on, says how many kernels the backend called `name` has compiled, while it compiles some and no view covers
-/// the terminal. Call it before a device is made. Backends without kernels of that kind leave it silent.
-pub fn report_kernels(name: &str) {
+/// Before the first device of the backend called `name` is made: whether its products are to be measured and tuned, and
+/// from now on a line, while it compiles kernels and no view covers the terminal, on how many there are so far. Backends
+/// without kernels of that kind leave it silent.
+pub fn prepare_backend(name: &str, tune: bool) {
+    tune_products(tune);
     if !log_kernels() || set_logger(&Counter).is_err() {
         return;
     }

@@ -22,7 +22,7 @@ pub use devices::{Devices, serve};
 pub use draws::Draws;
 pub use error::Error;
 pub use failure::program;
-pub use kernels::report_kernels;
+pub use kernels::prepare_backend;
 pub use output::say;
 pub use reducers::reducers;
 pub use tiny_model::{DROP_PATH, PATCH, RATE_FROM_SCRATCH, TinyModel, USUAL_POSITION};

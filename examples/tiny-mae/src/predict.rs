@@ -6,7 +6,7 @@ use burn::tensor::activation::softmax;
 use burn_patch::ops::backends::device;
 use support::data::{Pictures, picture};
 use support::train::{PictureBatcher, TEST_BATCH};
-use support::{Draws, Error, say, stop};
+use support::{Draws, Error, prepare_backend, say, stop};
 
 use crate::cli::PredictArgs;
 use crate::model::saved::load;
@@ -16,6 +16,7 @@ const NAMED: usize = 3;
 
 /// Prints a line for each picture: the likeliest classes and how likely they are.
 pub(crate) fn predict(args: &PredictArgs) -> Result<(), Error> {
+    prepare_backend(&args.backend, false);
     let device = device(&args.backend)?;
     let (vit, config) = load(&args.model, &device)?;
     for paths in args.images.chunks(TEST_BATCH) {

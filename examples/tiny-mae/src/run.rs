@@ -1,9 +1,8 @@
 //! The whole program, step by step.
 
-use burn_patch::ops::backends::tune_products;
 use support::report::{Curve, curves};
 use support::run::model_digest;
-use support::{DROP_PATH, Devices, Error, report_kernels, say, serve, stop};
+use support::{DROP_PATH, Devices, Error, prepare_backend, say, serve, stop};
 
 use crate::cli::{Args, Command, Task};
 use crate::model::model_config::ModelConfig;
@@ -26,8 +25,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 
 fn train(args: &Args) -> Result<(), Error> {
     let names = args.devices();
-    report_kernels(&names[0]);
-    tune_products(args.tune);
+    prepare_backend(&names[0], args.tune);
     let devices = Devices::open(&names, args.batch as usize)?;
     for (device, name) in devices.all().iter().zip(&names) {
         args.dtype.check(device, name)?;

@@ -311,13 +311,17 @@ impl Tokens {
     #[track_caller]
     pub fn select(self, index: Tensor<2, Int>) -> Self {
         assert_eq!(index.dims()[0], self.batch(), "index rows and batch");
-        let patches = gather_rows(self.patch_embeddings(), index.clone());
-        let embeddings = match self.prefix_embeddings() {
-            Some(prefix) => Tensor::cat(vec![prefix, patches], 1),
-            None => patches,
+        let behind = match self.prefix {
+            0 => index.clone(),
+            prefix => {
+                let front = Tensor::<1, Int>::arange(0..prefix as i64, &index.device());
+                let front = front.cast(index.dtype()).unsqueeze::<2>();
+                let front = front.expand([self.batch(), prefix]);
+                Tensor::cat(vec![front, index.clone() + prefix as i64], 1)
+            }
         };
         Self {
-            embeddings,
+            embeddings: gather_rows(self.embeddings, behind),
             prefix: self.prefix,
             layout: self.layout,
             places: self.places.select(&index),

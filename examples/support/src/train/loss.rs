@@ -18,14 +18,17 @@ use crate::train::step_output::BatchLoss;
 pub(crate) struct Loss {
     mean: Mean,
     split: Split,
+    /// As many losses has a step of the training.
+    devices: usize,
     monitor: Arc<Monitor>,
 }
 
 impl Loss {
-    pub(crate) fn new(split: Split, monitor: Arc<Monitor>) -> Self {
+    pub(crate) fn new(split: Split, devices: usize, monitor: Arc<Monitor>) -> Self {
         Self {
             mean: Mean::new("Loss", 1.0),
             split,
+            devices,
             monitor,
         }
     }
@@ -42,7 +45,11 @@ impl Metric for Loss {
         let loss = batch.loss.clone().try_into_scalar::<f64>()?;
         if !loss.is_finite() {
             let rate = metadata.lr.as_ref().map(|rate| rate.base());
-            let step = metadata.iteration.unwrap_or(0);
+            let losses = metadata.iteration.unwrap_or(0);
+            let step = match self.split {
+                Split::Train => losses.div_ceil(self.devices),
+                _ => losses,
+            };
             self.monitor.not_finite(&self.split, loss, step, rate);
         }
         Ok(self.mean.add(loss * batch.pictures as f64, batch.pictures))

@@ -130,7 +130,7 @@ fn training<M: Scored>(
         checkpoints: checkpoints.clone(),
         part,
     });
-    let loss = |split| Loss::new(split, monitor.clone());
+    let loss = |split| Loss::new(split, phase.devices.len(), monitor.clone());
     let mut training = SupervisedTraining::new(&phase.folder, Arc::new(train), Arc::new(test))
         .metric_train_numeric(loss(Split::Train))
         .metric_valid_numeric(loss(Split::Valid))

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::grid::nonzero;
-use crate::ops::{at_least_single, gather_rows};
+use crate::ops::at_least_single;
 use crate::or_panic::OrPanic;
 use crate::reduce::mask::kept::picked;
 use crate::reduce::merge::matching::Matching;
@@ -156,7 +156,7 @@ fn merge(tokens: Tokens, matching: Matching) -> Tokens {
     let column = |counts: Tensor<2>| counts.cast(precise).unsqueeze_dim::<3>(2);
 
     let valid = tokens.valid().is_some();
-    let moving = gather_rows(cleared(&tokens), source.clone()).cast(precise);
+    let moving = cleared(&tokens.clone().select(source.clone())).cast(precise);
     let added = column(counts.clone().gather(1, source));
     let takes = takes.cast(precise);
     let staying = counts.gather(1, kept.clone());

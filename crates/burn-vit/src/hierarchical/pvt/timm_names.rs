@@ -1,6 +1,6 @@
 //! timm's names of PVT v2's weights.
 
-use super::Pvt;
+use crate::hierarchical::pvt::pvt::Pvt;
 
 impl Pvt {
     /// timm's names, as patterns, and ours, for `SafetensorsStore::with_key_remapping` with `PyTorchToBurnAdapter`:

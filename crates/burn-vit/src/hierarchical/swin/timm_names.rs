@@ -1,6 +1,6 @@
 //! timm's names of Swin's weights.
 
-use super::Swin;
+use crate::hierarchical::swin::swin::Swin;
 
 impl Swin {
     /// timm's names, as patterns, and ours, for `SafetensorsStore::with_key_remapping` with `PyTorchToBurnAdapter`:

@@ -157,6 +157,15 @@ fn the_first_loss_that_is_not_finite_ends_the_training_and_the_last_good_checkpo
     }
 }
 
+#[test]
+fn the_step_of_a_loss_that_is_not_finite_counts_steps_and_not_devices() {
+    let folder = tempfile::tempdir().unwrap();
+    let third = Brightness::new(false, 3, f32::NAN);
+    let error = run(folder.path(), third, 1e-3, 2).err().unwrap();
+    let error = error.to_string();
+    assert!(error.contains("epoch 1, step 2 (training)"), "{error}");
+}
+
 /// Pictures of brightness 130, 142, … 238 in batches of 4, 4 and 2, or of the 2 that each of two or three devices has of a
 /// batch: each counts once.
 #[test]
