@@ -1,12 +1,11 @@
 //! Says on standard error how many kernels a GPU's backend has compiled: until they are, a program looks as if it hung.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-use burn_patch::ops::backends::{KERNEL_TARGET, log_kernels, tune_products};
-use log::{LevelFilter, Log, Metadata, Record, set_logger, set_max_level};
+use burn_patch::ops::backends::{log_kernels, tune_products};
 
+use crate::log_records::{count_kernels, kernels};
 use crate::output::complain;
 use crate::terminal;
 
@@ -15,18 +14,14 @@ const LOOK: Duration = Duration::from_millis(200);
 /// The least time between two lines.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Since the program started.
-static COMPILED: AtomicUsize = AtomicUsize::new(0);
-
 /// Before the first device of the backend called `name` is made: whether its products are to be measured and tuned, and
 /// from now on a line, while it compiles kernels and no view covers the terminal, on how many there are so far. Backends
 /// without kernels of that kind leave it silent.
 pub fn prepare_backend(name: &str, tune: bool) {
     tune_products(tune);
-    if !log_kernels() || set_logger(&Counter).is_err() {
+    if !log_kernels() || !count_kernels() {
         return;
     }
-    set_max_level(LevelFilter::Info);
     let mut report = Report::new(name);
     spawn(move || {
         loop {
@@ -34,29 +29,11 @@ pub fn prepare_backend(name: &str, tune: bool) {
             if terminal::is_covered() {
                 continue;
             }
-            let count = COMPILED.load(Ordering::Relaxed);
-            if let Some(line) = report.line(count, report.started.elapsed()) {
+            if let Some(line) = report.line(kernels(), report.started.elapsed()) {
                 complain(line);
             }
         }
     });
-}
-
-/// Counts kernels, and drops every other record.
-struct Counter;
-
-impl Log for Counter {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == KERNEL_TARGET
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            COMPILED.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn flush(&self) {}
 }
 
 /// What was said, and when.

@@ -7,6 +7,7 @@ mod draws;
 mod error;
 mod failure;
 mod kernels;
+mod log_records;
 mod output;
 mod reducers;
 pub mod report;

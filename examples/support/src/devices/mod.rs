@@ -3,8 +3,6 @@
 mod devices;
 mod serve;
 mod served;
-#[cfg(feature = "remote")]
-mod server_log;
 
 pub use devices::Devices;
 pub use serve::serve;

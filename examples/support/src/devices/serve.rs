@@ -18,11 +18,13 @@ pub fn serve(host: &str, port: u16, backend: &str) -> Result<(), Error> {
     use burn_patch::ops::backends::device;
     use tokio::runtime::Builder;
 
-    use crate::devices::server_log;
+    use crate::kernels::prepare_backend;
+    use crate::log_records;
     use crate::output::say;
     use crate::stop;
 
-    server_log::say_warnings();
+    log_records::say_warnings();
+    prepare_backend(backend, false);
     let device = device(backend)?;
     let failed =
         |why: &dyn std::fmt::Display| Error::Serve(format!("{backend} on {host}:{port}: {why}"));
