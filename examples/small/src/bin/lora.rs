@@ -5,6 +5,9 @@
 //!
 //! ```text
 //! $ cargo run -p burn-patch-small --bin lora -- --weights tests/golden/checkpoints/hf_vit
+//! 60394 parameters and 2304 of LoRA
+//! with LoRA: accuracy 0.550
+//! merged, 60394 parameters: accuracy 0.550
 //! ```
 
 use std::process::ExitCode;
