@@ -23,6 +23,7 @@ mod gather_rows;
 pub(crate) mod permuted;
 pub(crate) mod pick;
 mod recorded;
+pub(crate) mod rows;
 
 pub use at_least_single::at_least_single;
 pub use dequantized::dequantized;

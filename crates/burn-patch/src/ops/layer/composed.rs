@@ -2,9 +2,9 @@
 
 use core::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
-use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::{DType, FloatDType, IndexingUpdateOp, Shape};
+use burn::tensor::{DType, FloatDType, Shape};
 
 use crate::ops::dims::dims;
 use crate::ops::{Bias, NormGrads, ParameterGrads, PartOps};
@@ -114,38 +114,5 @@ pub(crate) fn layer_norm_grads<B: PartOps>(
         x,
         gamma: sum(product),
         beta: sum(grad),
-    }
-}
-
-/// The index of each row for each of its values, `[batch, kept, dim]`.
-fn by_value<B: Backend>(index: IntTensor<B>, dim: usize) -> IntTensor<B> {
-    let [batch, kept] = dims(&index);
-    let index = B::int_reshape(index, Shape::new([batch, kept, 1]));
-    B::int_expand(index, Shape::new([batch, kept, dim]))
-}
-
-pub(crate) fn gather_rows<B: Backend>(
-    values: FloatTensor<B>,
-    index: IntTensor<B>,
-) -> FloatTensor<B> {
-    let ([_, rows, dim], [batch, _]) = (dims(&values), dims(&index));
-    let values = B::float_expand(values, Shape::new([batch, rows, dim]));
-    B::float_gather(1, values, by_value::<B>(index, dim))
-}
-
-pub(crate) fn gather_rows_grad<B: Backend>(
-    [images, rows, dim]: [usize; 3],
-    index: IntTensor<B>,
-    grad: FloatTensor<B>,
-) -> FloatTensor<B> {
-    let [batch, _] = dims(&index);
-    let (device, dtype) = (grad.device(), grad.dtype());
-    let shape = Shape::new([batch, rows, dim]);
-    let zeros = B::float_zeros(shape, &device, dtype.into());
-    let index = by_value::<B>(index, dim);
-    let sum = B::float_scatter(1, zeros, index, grad, IndexingUpdateOp::Add);
-    match images == batch {
-        true => sum,
-        false => B::float_sum_dim(sum, 0),
     }
 }

@@ -6,7 +6,7 @@ use burn::backend::{Backend, backend_extension};
 use crate::ops::layer::attention::{self, AttentionGrads, AttentionInputs, TrackedBiases};
 use crate::ops::layer::composed;
 use crate::ops::patch::{Bias, ParameterGrads};
-use crate::ops::{PartOps, Recorded};
+use crate::ops::{PartOps, Recorded, rows};
 
 /// The operations of a transformer's layers, with a default for every backend composed of Burn's own.
 ///
@@ -62,7 +62,7 @@ pub trait LayerOps: PartOps {
 
     /// Rows by index: values `[batch or 1, rows, dim]`, index `[batch, kept]`, result `[batch, kept, dim]`.
     fn gather_rows(values: FloatTensor<Self>, index: IntTensor<Self>) -> FloatTensor<Self> {
-        composed::gather_rows::<Self>(values, index)
+        rows::gather::<Self>(values, index)
     }
 }
 
@@ -142,6 +142,6 @@ pub trait LayerGrads: LayerOps {
         index: IntTensor<Self>,
         grad: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        composed::gather_rows_grad::<Self>(shape, index, grad)
+        rows::gather_grad::<Self>(shape, index, grad)
     }
 }

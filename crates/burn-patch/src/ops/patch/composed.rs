@@ -7,6 +7,7 @@ use burn::tensor::{DType, IndexingUpdateOp, Shape, Slice, TensorData};
 use crate::grid::{PatchGrid, Window};
 use crate::ops::dims::dims;
 use crate::ops::permuted::permuted_primitive;
+use crate::ops::rows;
 use crate::ops::{Bias, Cells, Fill, ParameterGrads, PartOps, PatchOps, Pixels};
 
 /// The shape of the windows of images of `shape`: `[batch, tokens, channels·kh·kw]`.
@@ -91,10 +92,7 @@ pub(crate) fn images_grad<B: PatchOps>(
     let windows = match cells {
         Cells::All => windows,
         Cells::Picked(cells) => {
-            let all = Shape::new([batch, grid.tokens(), values]);
-            let zeros = B::float_zeros(all, &windows.device(), windows.dtype().into());
-            let index = row_index::<B>(cells, values);
-            B::float_scatter(1, zeros, index, windows, IndexingUpdateOp::Add)
+            rows::gather_grad::<B>([batch, grid.tokens(), values], cells, windows)
         }
     };
     B::fold_windows(windows, *grid)
@@ -180,18 +178,8 @@ fn picked_windows<B: PatchOps>(
     };
     match cells {
         Cells::All => windows,
-        Cells::Picked(cells) => {
-            let [_, _, values] = dims(&windows);
-            B::float_gather(1, windows, row_index::<B>(cells, values))
-        }
+        Cells::Picked(cells) => rows::gather::<B>(windows, cells),
     }
-}
-
-/// `[batch, kept]` → `[batch, kept, values]`, as gather and scatter want it.
-fn row_index<B: Backend>(cells: IntTensor<B>, values: usize) -> IntTensor<B> {
-    let [batch, kept] = dims(&cells);
-    let cells = B::int_reshape(cells, Shape::new([batch, kept, 1]));
-    B::int_expand(cells, Shape::new([batch, kept, values]))
 }
 
 /// Pads, crops and, where windows overlap or skip, repeats pixels, so that windows lie side by side:

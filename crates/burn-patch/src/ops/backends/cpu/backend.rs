@@ -14,6 +14,7 @@ macro_rules! cpu_backend {
             use $crate::ops::layer::attention::composed as composed_attention;
             use $crate::ops::layer::composed as composed_layers;
             use $crate::ops::patch::composed;
+            use $crate::ops::rows as composed_rows;
             use $crate::ops::{
                 AttentionGrads, AttentionInputs, Bias, Cells, Fill, LayerGrads, LayerOps,
                 NormGrads, ParameterGrads, PatchGrads, PatchOps, Pixels, TrackedBiases,
@@ -120,7 +121,7 @@ macro_rules! cpu_backend {
                 ) -> FloatTensor<Self> {
                     by_float!(values,
                         T => layers::gather_rows::<Self, T>(values, index),
-                        _ => composed_layers::gather_rows::<Self>(values, index))
+                        _ => composed_rows::gather::<Self>(values, index))
                 }
             }
 
@@ -182,7 +183,7 @@ macro_rules! cpu_backend {
                 ) -> FloatTensor<Self> {
                     by_float!(grad,
                         T => layers::gather_rows_grad::<Self, T>(shape, index, grad),
-                        _ => composed_layers::gather_rows_grad::<Self>(shape, index, grad))
+                        _ => composed_rows::gather_grad::<Self>(shape, index, grad))
                 }
             }
         };

@@ -108,7 +108,7 @@ pub(in crate::ops::backends) fn gather_rows<B: Host<T>, T: Real + Element>(
 ) -> FloatTensor<B> {
     let (shape, [batch, kept]) = (table.shape().dims::<3>(), index.shape().dims());
     let (table, index) = (B::contiguous(table), B::integers(index));
-    let out = rows::gather(values::<B, T>(&table), shape, &index, kept);
+    let out = rows::gather(values::<B, T>(&table), shape, &index);
     tensor::<B, T>(out, [batch, kept, shape[2]])
 }
 
@@ -117,8 +117,7 @@ pub(in crate::ops::backends) fn gather_rows_grad<B: Host<T>, T: Real + Element>(
     index: IntTensor<B>,
     grad: FloatTensor<B>,
 ) -> FloatTensor<B> {
-    let [_, kept] = index.shape().dims();
     let (grad, index) = (B::contiguous(grad), B::integers(index));
-    let out = rows::scatter_add(values::<B, T>(&grad), shape, &index, kept);
+    let out = rows::scatter_add(values::<B, T>(&grad), shape, &index);
     tensor::<B, T>(out, shape)
 }

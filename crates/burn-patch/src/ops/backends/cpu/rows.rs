@@ -14,13 +14,11 @@ pub(super) fn gather<T: Real>(
     values: &[T],
     [images, rows, dim]: [usize; 3],
     index: &[i64],
-    kept: usize,
 ) -> Vec<T> {
     let mut out = Vec::with_capacity(index.len() * dim);
-    for (image, index) in index.chunks(kept.max(1)).enumerate() {
-        let start = if images == 1 { 0 } else { image * rows };
+    for (image, index) in index.chunks(per_image(index, images)).enumerate() {
         for index in index {
-            let row = start + within(*index, rows);
+            let row = image * rows + within(*index, rows);
             out.extend_from_slice(&values[row * dim..][..dim]);
         }
     }
@@ -32,20 +30,23 @@ pub(super) fn scatter_add<T: Real>(
     grad: &[T],
     [images, rows, dim]: [usize; 3],
     index: &[i64],
-    kept: usize,
 ) -> Vec<T> {
     let mut out = vec![T::default(); images * rows * dim];
-    let batch = index.len() / kept.max(1);
-    let per_image = batch.div_ceil(images.max(1)) * kept;
+    let each = per_image(index, images);
     let sums = out.par_chunks_mut((rows * dim).max(1));
-    let parts = index.par_chunks(per_image.max(1));
-    let grads = grad.par_chunks((per_image * dim).max(1));
+    let parts = index.par_chunks(each);
+    let grads = grad.par_chunks((each * dim).max(1));
     sums.zip(parts.zip(grads)).for_each(|(sum, (index, grad))| {
         for (index, grad) in index.iter().zip(grad.chunks(dim.max(1))) {
             add(&mut sum[within(*index, rows) * dim..][..dim], grad);
         }
     });
     out
+}
+
+/// How many indices are of one image's rows.
+fn per_image(index: &[i64], images: usize) -> usize {
+    (index.len() / images.max(1)).max(1)
 }
 
 fn within(index: i64, rows: usize) -> usize {
