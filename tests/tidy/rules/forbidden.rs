@@ -28,6 +28,28 @@ fn no_library_code_chooses_a_device() {
     assert_none("take a `&Device` instead:", problems);
 }
 
+/// A served device does not take Burn's own, see `ops/permuted.rs`; a backend's tensors have methods of these names too.
+#[test]
+fn axes_are_exchanged_two_at_a_time() {
+    let words = [".permute(", ".flip(", "float_permute(", "float_flip("];
+    let mut problems = Vec::new();
+    for source in sources(&["crates"]) {
+        if source
+            .path
+            .starts_with("crates/burn-patch/src/ops/backends/")
+        {
+            continue;
+        }
+        for (at, word) in places(&source.shipped, &words) {
+            problems.push(format!("{}: {word}", source.place(at)));
+        }
+    }
+    assert_none(
+        "use `swap_dims`, or `permuted` inside burn-patch:",
+        problems,
+    );
+}
+
 #[test]
 fn nothing_is_unfinished_or_left_out() {
     let words = ["todo!", "unimplemented!", "dbg!", "#[ignore"];

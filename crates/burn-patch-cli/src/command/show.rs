@@ -231,7 +231,7 @@ fn attention(vit: &Vit<LinearPatchEmbed>, images: Tensor<4>) -> (Tensor<3>, [usi
     let class = weights.slice_dim(2, 0..1).mean_dim(1);
     let each = class.slice_dim(3, tokens.prefix()..).squeeze_dim::<3>(1);
     (
-        each.permute([0, 2, 1]),
+        each.swap_dims(1, 2),
         [tokens.grid().rows, tokens.grid().cols],
     )
 }
