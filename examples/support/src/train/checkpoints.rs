@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::Error;
 use crate::output::say;
 use crate::report::files::{UNFINISHED, write};
+use crate::terminal;
 use crate::train::epoch_means::EpochMeans;
 use crate::train::manifest::{Manifest, Part, run_of};
 use crate::train::monitor::Monitor;
@@ -23,6 +24,8 @@ pub(crate) struct Checkpoints {
     folder: PathBuf,
     /// Training pictures of an epoch.
     pictures: usize,
+    /// To go through in all.
+    epochs: usize,
     whose: Manifest,
     monitor: Arc<Monitor>,
     state: Mutex<State>,
@@ -88,6 +91,7 @@ impl Checkpoints {
         Ok(Self {
             folder,
             pictures,
+            epochs: phase.epochs,
             whose: Manifest {
                 run: phase.run.clone(),
                 phase: phase.name.to_owned(),
@@ -198,7 +202,8 @@ impl Checkpoints {
         state.epochs.len() == epoch
     }
 
-    /// Writes a part of an epoch's checkpoint; with the last part, the manifest, after which older ones go.
+    /// Writes a part of an epoch's checkpoint; with the last part, the manifest, after which the epoch is reported and older
+    /// ones go.
     pub(crate) fn keep(&self, epoch: usize, part: &str, content: &[u8]) -> Result<(), Error> {
         self.try_keep(epoch, part, content).inspect_err(|error| {
             let mut state = self.state();
@@ -229,7 +234,17 @@ impl Checkpoints {
         };
         write(&self.manifest(epoch), manifest.to_json().as_bytes())?;
         self.state().whole.insert(epoch);
+        self.report(epoch, manifest.epochs.last());
         self.prune()
+    }
+
+    /// A line about an epoch, unless a view has it: only one that is kept is reported, so that nobody stops the training
+    /// between the two.
+    fn report(&self, epoch: usize, means: Option<&EpochMeans>) {
+        if let (Some(means), false) = (means, terminal::takes_a_view()) {
+            let (phase, epochs) = (&self.whose.phase, self.epochs);
+            say(format_args!("{phase} epoch {epoch}/{epochs}: {means}"));
+        }
     }
 
     pub(crate) fn read(&self, epoch: usize, part: &str) -> Result<Vec<u8>, Error> {

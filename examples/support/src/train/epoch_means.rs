@@ -1,5 +1,7 @@
 //! What an epoch came to.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::train::exact::Exact;
@@ -39,5 +41,18 @@ impl EpochMeans {
     /// Seconds that the epoch took, the watched pictures included.
     pub fn seconds(&self) -> f64 {
         self.seconds.0
+    }
+}
+
+impl fmt::Display for EpochMeans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (part, means) in [("test", self.test), ("train", self.train)] {
+            if let Some(share) = means.accuracy() {
+                write!(f, "{part} accuracy {:.2} %, ", 100.0 * share)?;
+            }
+            let end = if part == "test" { ", " } else { "  " };
+            write!(f, "{part} loss {:.4}{end}", means.loss())?;
+        }
+        write!(f, "({:.1} s)", self.seconds())
     }
 }

@@ -92,11 +92,6 @@ impl Monitor {
         self.interrupter.stop(Some("the loss is not finite"));
     }
 
-    /// Whether the epoch ends before its end.
-    pub(crate) fn stops(&self) -> bool {
-        self.interrupter.should_stop()
-    }
-
     pub(crate) fn trouble(&self) -> Option<Trouble> {
         self.now().trouble.clone()
     }

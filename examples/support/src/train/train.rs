@@ -26,9 +26,9 @@ use crate::train::every_epoch::EveryEpoch;
 use crate::train::loss::Loss;
 use crate::train::monitor::Monitor;
 use crate::train::no_log::NoLog;
+use crate::train::no_view::NoView;
 use crate::train::outcome::Outcome;
 use crate::train::phase::Phase;
-use crate::train::plain_renderer::PlainRenderer;
 use crate::train::pretrainer::Pretrainer;
 use crate::train::recipe::learner;
 use crate::train::right::Right;
@@ -152,11 +152,7 @@ fn training<M: Scored>(
     }
     training.renderer(match terminal::takes_a_view() {
         true => Box::new(TerminalRenderer::new(done)),
-        false => Box::new(PlainRenderer::new(
-            phase.name,
-            phase.epochs,
-            monitor.clone(),
-        )),
+        false => Box::new(NoView),
     })
 }
 

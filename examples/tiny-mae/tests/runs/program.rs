@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -134,14 +134,20 @@ pub(crate) fn assert_one_line(output: &Output, code: i32, parts: &[&str]) {
 
 /// Reads lines until one holds `part`.
 #[track_caller]
-pub(crate) fn wait_for(child: &mut Child, part: &str) -> BufReader<std::process::ChildStdout> {
+pub(crate) fn wait_for(child: &mut Child, part: &str) -> BufReader<ChildStdout> {
+    wait_for_any(child, &[part]).1
+}
+
+/// Reads lines until one holds one of `parts`: that line, and what follows.
+#[track_caller]
+pub(crate) fn wait_for_any(child: &mut Child, parts: &[&str]) -> (String, BufReader<ChildStdout>) {
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
-    while !line.contains(part) {
+    while !parts.iter().any(|part| line.contains(part)) {
         line.clear();
-        assert!(lines.read_line(&mut line).unwrap() > 0, "no '{part}'");
+        assert!(lines.read_line(&mut line).unwrap() > 0, "none of {parts:?}");
     }
-    lines
+    (line, lines)
 }
 
 /// Sends a signal by name.

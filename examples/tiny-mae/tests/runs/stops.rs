@@ -1,10 +1,10 @@
 //! Ctrl-C, signals and the terminal view's stop.
 
-use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::io::{BufReader, Read, Write};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::program::{Place, assert_one_line, signal, wait_for};
+use crate::program::{Place, assert_one_line, signal, wait_for, wait_for_any};
 
 const LONG: [&str; 4] = ["--epochs", "2000", "--batch", "8"];
 
@@ -31,11 +31,36 @@ fn signals_end_the_program_with_their_code_and_a_word_on_how_to_go_on() {
             .command("out", &[&LONG[..], &["--resume"]].concat())
             .spawn()
             .unwrap();
-        let rest = wait_for(&mut child, "mae: going on after epoch");
+        let rest = goes_on(&mut child);
         signal(&child, name);
         drop(rest);
         assert_eq!(child.wait().unwrap().code(), Some(code));
     }
+}
+
+#[test]
+fn an_epoch_that_was_reported_is_kept() {
+    for _ in 0..5 {
+        let place = Place::new();
+        let mut child = place.command("out", &LONG).spawn().unwrap();
+        let rest = wait_for(&mut child, "mae epoch 1/2000");
+        child.kill().unwrap();
+        drop(rest);
+        child.wait().unwrap();
+        let resume = [&LONG[..], &["--resume"]].concat();
+        let mut child = place.command("out", &resume).spawn().unwrap();
+        drop(goes_on(&mut child));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+/// Reads lines until the run goes on where it was; it must not start anew.
+#[track_caller]
+fn goes_on(child: &mut Child) -> BufReader<ChildStdout> {
+    let (line, rest) = wait_for_any(child, &["mae: going on after epoch", "mae epoch "]);
+    assert!(line.contains("going on"), "{line}");
+    rest
 }
 
 /// The program in a terminal, which util-linux's `script` makes; `keys` are sent once the view is there. Its code and
