@@ -7,6 +7,7 @@ use burn_patch::embed::AnyPatchEmbedConfig;
 use burn_patch::position::{AnyPositionConfig, POSITIONS};
 use burn_vit::{MaeConfig, VitConfig};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use support::data::Split;
 use support::{PATCH, TinyModel};
 
@@ -70,6 +71,29 @@ impl ModelConfig {
         config
     }
 
+    /// The classifier's config, if the words for people say the same, and no size is larger than the weights have bytes.
+    pub(crate) fn classifier(&self, weights: usize) -> Result<&VitConfig, String> {
+        let Some(vit) = &self.vit else {
+            let got = &self.architecture;
+            return Err(format!("expected a vit, got {got}: it names no classes"));
+        };
+        let classes = vit.head.classes.unwrap_or(0);
+        for (word, agrees) in [
+            ("image_size", self.image_size == vit.image),
+            ("depth", self.depth == vit.encoder.depth),
+            ("heads", self.heads == vit.encoder.heads),
+            ("num_classes", self.num_classes == classes && classes > 0),
+            ("classes", self.classes.len() == classes),
+        ] {
+            if !agrees {
+                return Err(format!("{word} is not what its vit has"));
+            }
+        }
+        let all = serde_json::to_value(self).expect("plain settings serialise");
+        can_have(largest(&all), weights)?;
+        Ok(vit)
+    }
+
     fn new(
         architecture: &str,
         model: TinyModel,
@@ -104,6 +128,27 @@ impl ModelConfig {
             mae: None,
         }
     }
+}
+
+/// Whether a size can be that of a model whose weights have so many bytes: a larger one is a mistake that would take all
+/// memory.
+pub(crate) fn can_have(size: u64, weights: usize) -> Result<(), String> {
+    if size > weights as u64 {
+        let why = format!("a size of {size}, which {weights} bytes of weights cannot have");
+        return Err(why);
+    }
+    Ok(())
+}
+
+/// The largest whole number anywhere.
+fn largest(value: &Value) -> u64 {
+    let inner: Box<dyn Iterator<Item = &Value>> = match value {
+        Value::Number(number) => return number.as_u64().unwrap_or(0),
+        Value::Array(values) => Box::new(values.iter()),
+        Value::Object(values) => Box::new(values.values()),
+        _ => return 0,
+    };
+    inner.map(largest).max().unwrap_or(0)
 }
 
 /// What the catalogue calls a position encoding.

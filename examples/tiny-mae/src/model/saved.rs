@@ -6,13 +6,13 @@ use std::path::Path;
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device};
-use burn_patch::embed::AnyPatchEmbed;
+use burn_patch::embed::{AnyPatchEmbed, PatchEmbed};
 use burn_vit::Vit;
 use support::Error;
 use support::report::write;
 use support::run::digest;
 
-use crate::model::model_config::ModelConfig;
+use crate::model::model_config::{ModelConfig, can_have};
 use crate::model::safetensors;
 
 const CONFIG: &str = "config.json";
@@ -58,24 +58,24 @@ pub(crate) fn load(
         |name: &str| fs::read(folder.join(name)).map_err(|error| wrong(name, error.to_string()));
     let config: ModelConfig =
         serde_json::from_slice(&read(CONFIG)?).map_err(|error| wrong(CONFIG, error.to_string()))?;
-    let Some(vit) = &config.vit else {
-        let why = format!(
-            "expected a vit, got {}: it names no classes",
-            config.architecture
-        );
-        return Err(wrong(CONFIG, why));
-    };
     let exists = |name: &&str| folder.join(name).exists();
     let weights = [RECORD, SAFETENSORS].into_iter().find(exists);
     let weights = weights.unwrap_or(RECORD);
     let content = read(weights)?;
+    let misfit = |why: String| wrong(CONFIG, why);
+    let vit = config.classifier(content.len()).map_err(misfit)?;
     if config.files.get(weights) != Some(&digest(&content)) {
         let why = "damaged, or of another training than config.json: its checksum differs";
         return Err(wrong(weights, why.to_owned()));
     }
-    let misfit = |why: String| wrong(CONFIG, why);
     let embed = config.embedding_config.try_init(device);
     let embed = embed.map_err(|error| misfit(error.to_string()))?;
+    if embed.channels() != config.channels {
+        return Err(misfit("channels is not what its embedding has".to_owned()));
+    }
+    let tokens = embed.tokens(vit.image);
+    let tokens = tokens.map_err(|error| misfit(error.to_string()))?;
+    can_have(tokens as u64, content.len()).map_err(misfit)?;
     let model = vit.try_init(embed, device);
     let model = model.map_err(|error| misfit(error.to_string()))?;
     let model = match weights {

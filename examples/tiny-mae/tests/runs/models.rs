@@ -70,6 +70,51 @@ fn a_model_that_cannot_be_used_says_why() {
     fails("nowhere", "nowhere/config.json");
     fails("out/mae", "expected a vit, got mae");
     fails("out/vit-scratch", "x.png is not readable");
+    let path = place.path("out/vit-scratch/config.json");
+    let whole = fs::read_to_string(&path).unwrap();
+    let otherwise = |change: &dyn Fn(&mut serde_json::Value), part: &str| {
+        let mut config = serde_json::from_str(&whole).unwrap();
+        change(&mut config);
+        fs::write(&path, config.to_string()).unwrap();
+        fails("out/vit-scratch", part);
+        fs::write(&path, &whole).unwrap();
+    };
+    otherwise(
+        &|config| config["image_size"] = [16, 16].into(),
+        "image_size is not what its vit has",
+    );
+    otherwise(
+        &|config| config["num_classes"] = 0.into(),
+        "num_classes is not",
+    );
+    otherwise(
+        &|config| config["channels"] = 3.into(),
+        "channels is not what its embedding has",
+    );
+    otherwise(
+        &|config| config["classes"] = ["a"].as_slice().into(),
+        "classes is not",
+    );
+    let of_both = |config: &mut serde_json::Value, word: &str, size: usize| {
+        config[word] = size.into();
+        config["vit"]["encoder"][word] = size.into();
+    };
+    otherwise(
+        &|config| of_both(config, "depth", 1 << 40),
+        "a size of 1099511627776",
+    );
+    otherwise(&|config| of_both(config, "depth", 1000), "model.bpk");
+    let larger = |config: &mut serde_json::Value| {
+        let side = [40_000, 40_000];
+        config["image_size"] = side.into();
+        config["vit"]["image"] = side.into();
+        config["vit"]["encoder"]["position"] = serde_json::json!({"SinCos": {"dialect": "Mae"}});
+    };
+    otherwise(&larger, "a size of 100000000");
+    let wider = |config: &mut serde_json::Value| {
+        config["embedding_config"]["Linear"]["dim"] = 100_000.into()
+    };
+    otherwise(&wider, "model.bpk");
     let record = place.path("out/vit-scratch/model.bpk");
     let mut bytes = fs::read(&record).unwrap();
     bytes[2000] ^= 1;
