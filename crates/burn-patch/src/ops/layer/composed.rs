@@ -20,17 +20,7 @@ pub(crate) fn gelu_grad<B: Backend>(x: FloatTensor<B>, grad: FloatTensor<B>) -> 
     B::float_mul(grad, slope)
 }
 
-pub(crate) fn linear<B: Backend>(
-    x: FloatTensor<B>,
-    weight: FloatTensor<B>,
-    bias: Bias<B>,
-) -> FloatTensor<B> {
-    B::linear(x, weight, bias.into_option())
-}
-
-/// [`linear`] for a backend that has a product of its own.
-#[cfg(any(feature = "cubecl", feature = "fusion"))]
-pub(crate) fn linear_by_product<B: PartOps>(
+pub(crate) fn linear<B: PartOps>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
     bias: Bias<B>,
@@ -45,26 +35,14 @@ pub(crate) fn linear_by_product<B: PartOps>(
     }
 }
 
-pub(crate) fn linear_x_grad<B: Backend>(
+pub(crate) fn linear_x_grad<B: PartOps>(
     weight: FloatTensor<B>,
     grad: FloatTensor<B>,
 ) -> FloatTensor<B> {
-    B::linear_x_backward(weight, grad)
+    B::product(grad, B::float_transpose(weight))
 }
 
-pub(crate) fn linear_parameter_grads<B: Backend>(
-    x: FloatTensor<B>,
-    grad: FloatTensor<B>,
-) -> ParameterGrads<B> {
-    ParameterGrads {
-        weight: B::linear_weight_backward(x, grad.clone()),
-        bias: B::linear_bias_backward(grad),
-    }
-}
-
-/// [`linear_parameter_grads`] for a backend that has a product of its own.
-#[cfg(any(feature = "cubecl", feature = "fusion"))]
-pub(crate) fn linear_parameter_grads_by_product<B: PartOps>(
+pub(crate) fn linear_parameter_grads<B: PartOps>(
     x: FloatTensor<B>,
     grad: FloatTensor<B>,
 ) -> ParameterGrads<B> {

@@ -17,6 +17,14 @@ pub(crate) fn windows_shape(shape: &Shape, grid: &PatchGrid) -> Shape {
     Shape::new([batch, grid.tokens(), channels * kh * kw])
 }
 
+/// The shape of the windows at cells `[batch, kept]`: `[batch, kept, channels·kh·kw]`.
+#[cfg(any(feature = "cubecl", feature = "fusion"))]
+pub(crate) fn picked_shape(shape: &Shape, cells: &Shape, grid: &PatchGrid) -> Shape {
+    let [batch, kept] = cells.dims();
+    let [.., values] = windows_shape(shape, grid).dims::<3>();
+    Shape::new([batch, kept, values])
+}
+
 /// The shape of the images of windows of `shape`: `[batch, channels, height, width]`.
 pub(crate) fn images_shape(shape: &Shape, grid: &PatchGrid) -> Shape {
     let [batch, _, values] = shape.dims::<3>();
@@ -39,6 +47,14 @@ pub(crate) fn patch_windows<B: Backend>(
         Shape::new([batch, channels, grid.rows, kh, grid.cols, kw]),
     );
     B::float_reshape(permuted_primitive::<B, 6>(split, [0, 2, 4, 1, 3, 5]), shape)
+}
+
+pub(crate) fn picked_windows<B: PatchOps>(
+    images: FloatTensor<B>,
+    cells: IntTensor<B>,
+    grid: &PatchGrid,
+) -> FloatTensor<B> {
+    rows::gather::<B>(B::patch_windows(images, *grid), cells)
 }
 
 pub(crate) fn fold_windows<B: Backend>(
@@ -69,7 +85,7 @@ pub(crate) fn project_patches<B: PatchOps>(
 ) -> FloatTensor<B> {
     let [dim, ..] = dims::<_, 4>(&weight);
     let images = floats::<B>(images, weight.dtype());
-    let windows = picked_windows::<B>(images, fill, cells, grid);
+    let windows = filled_windows::<B>(images, fill, cells, grid);
     let [batch, count, _] = dims(&windows);
     let weight = B::float_transpose(flat_weight::<B>(weight));
     let mut tokens = B::product(flat_tokens::<B>(windows), weight);
@@ -106,7 +122,7 @@ pub(crate) fn parameter_grads<B: PatchOps>(
     grid: &PatchGrid,
 ) -> ParameterGrads<B> {
     let images = floats::<B>(images, grad.dtype());
-    let windows = picked_windows::<B>(images, fill, cells, grid);
+    let windows = filled_windows::<B>(images, fill, cells, grid);
     windows_parameter_grads::<B>(grad, windows, grid)
 }
 
@@ -163,22 +179,23 @@ pub(crate) fn unpack_bytes<B: Backend>(packed: IntTensor<B>, shape: [usize; 4]) 
 }
 
 /// The windows at `cells`, `[batch, kept, values]`.
-fn picked_windows<B: PatchOps>(
+fn filled_windows<B: PatchOps>(
     images: FloatTensor<B>,
     fill: Fill<B>,
     cells: Cells<B>,
     grid: &PatchGrid,
 ) -> FloatTensor<B> {
-    let windows = match fill {
+    let (images, grid) = match fill {
         Fill::Channels(_) if grid.is_padded() => {
-            let images = place::<B>(images, fill, grid.window.pad_before, padded_size(grid));
-            B::patch_windows(images, padded(grid))
+            let offset = grid.window.pad_before;
+            let images = place::<B>(images, fill, offset, padded_size(grid));
+            (images, padded(grid))
         }
-        _ => B::patch_windows(images, *grid),
+        _ => (images, *grid),
     };
     match cells {
-        Cells::All => windows,
-        Cells::Picked(cells) => rows::gather::<B>(windows, cells),
+        Cells::All => B::patch_windows(images, grid),
+        Cells::Picked(cells) => B::picked_windows(images, cells, grid),
     }
 }
 

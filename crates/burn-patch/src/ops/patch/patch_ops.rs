@@ -88,6 +88,17 @@ pub trait PatchOps: PartOps {
         composed::patch_windows::<Self>(images, &grid)
     }
 
+    /// Gathers the windows at cells `[batch, kept]` alone: images `[batch, channels, height, width]` to
+    /// `[batch, kept, channels·kh·kw]`.
+    #[fusion(dtype = images, shape = composed::picked_shape(images, cells, grid))]
+    fn picked_windows(
+        images: FloatTensor<Self>,
+        cells: IntTensor<Self>,
+        grid: PatchGrid,
+    ) -> FloatTensor<Self> {
+        composed::picked_windows::<Self>(images, cells, &grid)
+    }
+
     /// The adjoint of [`patch_windows`](Self::patch_windows): adds windows back where they came from,
     /// `[batch, tokens, channels·kh·kw]` to `[batch, channels, height, width]`.
     #[fusion(dtype = windows, shape = composed::images_shape(windows, grid))]

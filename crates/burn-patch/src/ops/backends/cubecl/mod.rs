@@ -2,7 +2,7 @@
 //!
 //! Where windows tile the image, gathering is a permuted copy, which was faster than a kernel. Where they overlap or leave gaps,
 //! one kernel gathers them and one adds them back (`windows`), and Burn's Fusion defers both like operations of its own.
-//! All windows are gathered before cells are picked.
+//! Picked cells have a kernel that gathers their windows alone.
 //!
 //! A driver compiles each kernel when it is first run, which takes a GPU's first minute. So what a training step does most
 //! has few kernels: softmax and layer norm by row take their sizes at run time (`rows`), a step of AdamW is one kernel for
@@ -18,14 +18,12 @@ mod parts;
 mod rows;
 mod windows;
 
-use burn::backend::ops::FloatTensorOps;
-use burn::backend::tensor::FloatTensor;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn_cubecl::CubeBackend;
 
 use crate::grid::PatchGrid;
-use crate::ops::layer::composed as composed_layers;
 use crate::ops::patch::composed;
-use crate::ops::{Bias, LayerGrads, LayerOps, ParameterGrads, PartOps, PatchGrads, PatchOps};
+use crate::ops::{LayerGrads, LayerOps, PatchGrads, PatchOps};
 
 impl PatchOps for CubeBackend {
     fn patch_windows(images: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {
@@ -33,6 +31,14 @@ impl PatchOps for CubeBackend {
             true => composed::patch_windows::<Self>(images, &grid),
             false => windows::gather(images, &grid),
         }
+    }
+
+    fn picked_windows(
+        images: FloatTensor<Self>,
+        cells: IntTensor<Self>,
+        grid: PatchGrid,
+    ) -> FloatTensor<Self> {
+        windows::gather_picked(images, cells, &grid)
     }
 
     fn fold_windows(windows: FloatTensor<Self>, grid: PatchGrid) -> FloatTensor<Self> {
@@ -45,25 +51,6 @@ impl PatchOps for CubeBackend {
 
 impl PatchGrads for CubeBackend {}
 
-impl LayerOps for CubeBackend {
-    fn linear_forward(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: Bias<Self>,
-    ) -> FloatTensor<Self> {
-        composed_layers::linear_by_product::<Self>(x, weight, bias)
-    }
-}
+impl LayerOps for CubeBackend {}
 
-impl LayerGrads for CubeBackend {
-    fn linear_x_grad(weight: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        Self::product(grad, Self::float_transpose(weight))
-    }
-
-    fn linear_parameter_grads(
-        x: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-    ) -> ParameterGrads<Self> {
-        composed_layers::linear_parameter_grads_by_product::<Self>(x, grad)
-    }
-}
+impl LayerGrads for CubeBackend {}

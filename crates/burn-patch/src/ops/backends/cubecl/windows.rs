@@ -57,6 +57,33 @@ pub(super) fn gather(images: CubeTensor, grid: &PatchGrid) -> CubeTensor {
     launch.output
 }
 
+/// `[batch, channels, height, width]` and cells `[batch, kept]` → `[batch, kept, channels·kh·kw]`.
+pub(super) fn gather_picked(images: CubeTensor, cells: CubeTensor, grid: &PatchGrid) -> CubeTensor {
+    let [_, channels, ..] = images.shape().dims::<4>();
+    let [_, kept] = cells.shape().dims();
+    let [kh, kw] = grid.window.kernel;
+    let shape = composed::picked_shape(&images.shape(), &cells.shape(), grid);
+    let launch = Launch::new(&images, shape, kw);
+    if launch.output.shape().num_elements() == 0 {
+        return launch.output;
+    }
+    let dtypes = [images.dtype, cells.dtype].map(dtype_to_storage_type);
+    gather_picked_kernel::launch(
+        &launch.output.client,
+        launch.count,
+        launch.dim,
+        launch.address,
+        images.into_tensor_arg(),
+        cells.into_tensor_arg(),
+        launch.output.clone().into_tensor_arg(),
+        divisors(&[kept, channels, kh]),
+        divisors(&[grid.cols]),
+        geometry(grid),
+        dtypes,
+    );
+    launch.output
+}
+
 /// `[batch, tokens, channels·kh·kw]` → `[batch, channels, height, width]`.
 pub(super) fn fold(windows: CubeTensor, grid: &PatchGrid) -> CubeTensor {
     let shape = composed::images_shape(&windows.shape(), grid);
@@ -77,7 +104,7 @@ pub(super) fn fold(windows: CubeTensor, grid: &PatchGrid) -> CubeTensor {
     launch.output
 }
 
-/// What both kernels are launched with: a thread for each `run` values of `output`.
+/// What the kernels are launched with: a thread for each `run` values of `output`.
 struct Launch {
     output: CubeTensor,
     count: CubeCount,
@@ -127,11 +154,51 @@ fn gather_kernel<T: Numeric>(
     let (rest, channel) = axes[2].div_mod(rest);
     let (rest, col) = axes[1].div_mod(rest);
     let (image, row) = axes[0].div_mod(rest);
+    let plane = image * images.stride(0) + channel * images.stride(1);
     let y = row * geometry.stride_y + kernel_y;
     let x = col * geometry.stride_x;
+    gather_row(images, windows, start, plane, y, x, geometry);
+}
+
+#[cube(launch, address_type = "dynamic")]
+fn gather_picked_kernel<T: Numeric, I: Int>(
+    images: &Tensor<T>,
+    cells: &Tensor<I>,
+    windows: &mut Tensor<T>,
+    axes: Sequence<FastDivmod<usize>>,
+    cols: Sequence<FastDivmod<usize>>,
+    geometry: &Geometry,
+    #[define(T, I)] _dtypes: [ElemType; 2],
+) {
+    let start = ABSOLUTE_POS * geometry.kernel_x;
+    if start >= windows.len() {
+        terminate!();
+    }
+    let (rest, kernel_y) = axes[2].div_mod(ABSOLUTE_POS);
+    let (rest, channel) = axes[1].div_mod(rest);
+    let (image, kept) = axes[0].div_mod(rest);
+    let cell = usize::cast_from(cells[image * cells.stride(0) + kept * cells.stride(1)]);
+    let (row, col) = cols[0].div_mod(cell);
+    let plane = image * images.stride(0) + channel * images.stride(1);
+    let y = row * geometry.stride_y + kernel_y;
+    let x = col * geometry.stride_x;
+    gather_row(images, windows, start, plane, y, x, geometry);
+}
+
+/// Copies a window's row to `start`, from a channel's `plane` at y and x of the padded picture.
+#[cube]
+fn gather_row<T: Numeric>(
+    images: &Tensor<T>,
+    windows: &mut Tensor<T>,
+    start: usize,
+    plane: usize,
+    y: usize,
+    x: usize,
+    geometry: &Geometry,
+) {
     let (top, left) = (geometry.top, geometry.left);
     let in_row = y >= top && y - top < images.shape(2);
-    let line = image * images.stride(0) + channel * images.stride(1) + (y - top) * images.stride(2);
+    let line = plane + (y - top) * images.stride(2);
     for kernel_x in 0..geometry.kernel_x {
         let x = x + kernel_x;
         let inside = in_row && x >= left && x - left < images.shape(3);
