@@ -3,10 +3,11 @@
 
 Needs torch==2.9.0 and timm (but for raw-tch), and an idle machine: OpenMP's waiting threads spin.
     benches/compare/run.py [--backend NAME,..] [--json FILE] [--record FILE] [--plot FILE] [--rounds N]
-                           [--threads N] [--only TEXT] [--peer raw-tch]
+                           [--threads N] [--only TEXT] [--peer raw-tch] [--before WORKER]
 `--plot` needs matplotlib. Backends other than flex and ndarray are built with their cargo feature; PyTorch
 runs on the GPU where the backend does. `--peer raw-tch` puts LibTorch's own calls, in a process of ours, in
-PyTorch's place: projections on the CPU, for `--backend tch`. What is worth keeping goes to
+PyTorch's place: projections on the CPU, for `--backend tch`. `--before` takes the `compare-worker` of an earlier
+commit as a third side; cases that it lacks, or that fail there, are left blank. What is worth keeping goes to
 benches/record/<question>/<date>-<machine>.md, with .json and .png beside it.
 """
 
@@ -43,18 +44,26 @@ KEEP_PAGES = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": 
 
 
 class Worker:
-    def __init__(self, command, env):
-        self.process = subprocess.Popen(
+    def __init__(self, command, env, may_fail=False):
+        self.start = lambda: subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **env})
+        self.process, self.may_fail, self.failed = self.start(), may_fail, set()
 
     def measure(self, case, iterations):
+        if case in self.failed:
+            return None
         time.sleep(PAUSE)
         self.process.stdin.write(f"{case} {iterations}\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
-        if not answer:
+        if answer:
+            return float(answer)
+        if not self.may_fail:
             sys.exit(f"a worker stopped at {case}")
-        return float(answer)
+        self.failed.add(case)
+        self.process.wait()
+        self.process = self.start()
+        return None
 
     def stop(self):
         self.process.stdin.close()
@@ -101,29 +110,36 @@ def compare(args, worker, backend):
     else:
         peer_script = ROOT / "benches/compare/torch_worker.py"
         peer = Worker([sys.executable, peer_script, threads, torch_device(backend)], env)
+    sides = {"ours": ours, "peer": peer}
+    if args.before:
+        sides["before"] = Worker([args.before, backend], env, may_fail=True)
     rows = []
     for case, (title, iterations) in CASES.items():
         projection = case.startswith(("linear-", "overlap-"))
         if args.only not in case or (case in CPU_ONLY and backend in ON_GPU) or (args.peer == RAW and not projection):
             continue
-        pairs = []
+        rounds = []
         for turn in range(args.rounds):
-            order = [ours, peer] if turn % 2 == 0 else [peer, ours]
-            times = {side: side.measure(case, iterations) for side in order}
-            pairs.append((times[ours], times[peer]))
-        ratios = sorted(mine / theirs for mine, theirs in pairs)
-        row = {
-            "backend": backend, "peer": args.peer, "case": case, "title": title,
-            "ours_ms": statistics.median(mine for mine, _ in pairs),
-            "peer_ms": statistics.median(theirs for _, theirs in pairs),
-            "ratio": statistics.median(ratios), "lowest": ratios[0], "highest": ratios[-1],
-        }
+            order = list(sides) if turn % 2 == 0 else list(sides)[::-1]
+            rounds.append({side: sides[side].measure(case, iterations) for side in order})
+        row = {"backend": backend, "peer": args.peer, "case": case, "title": title, **summary(rounds, "ours")}
+        row["peer_ms"] = statistics.median(times["peer"] for times in rounds)
+        if args.before and case not in sides["before"].failed:
+            row["before"] = summary(rounds, "before")
         rows.append(row)
+        before = f"  before {row['before']['ratio']:.2f}" if "before" in row else ""
         print(f"{backend:<8} {title:<46} ours {row['ours_ms']:8.2f} ms  {peer_name(args)} {row['peer_ms']:8.2f} ms  "
-              f"ratio {row['ratio']:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
-    ours.stop()
-    peer.stop()
+              f"ratio {row['ratio']:.2f} ({row['lowest']:.2f} to {row['highest']:.2f}){before}", flush=True)
+    for side in sides.values():
+        side.stop()
     return rows
+
+
+def summary(rounds, side):
+    """A side's median, and its ratio to the peer in the same round: median, lowest, highest."""
+    ratios = sorted(times[side] / times["peer"] for times in rounds)
+    return {f"{side}_ms": statistics.median(times[side] for times in rounds), "ratio": statistics.median(ratios),
+            "lowest": ratios[0], "highest": ratios[-1]}
 
 
 def peer_name(args):
@@ -140,6 +156,7 @@ def main():
     parser.add_argument("--backend", default="flex", help="one or more, with commas")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--peer", choices=["pytorch", RAW], default="pytorch")
+    parser.add_argument("--before", help="the compare-worker of an earlier commit", metavar="WORKER")
     args = parser.parse_args()
     backends = args.backend.split(",")
     unknown = [name for name in backends if name not in ("flex", "ndarray", *FEATURES)]
@@ -178,13 +195,20 @@ def record(args, backends, rows):
         f"median and its range over the rounds. Where {name} has two ways (convolution, linear), the faster counts.",
     ]
     for backend in backends:
-        lines += ["", f"## {backend}", "", f"| work | ours, ms | {name}, ms | ratio | lowest to highest |", "|---|---|---|---|---|"]
-        lines += [
-            f"| {row['title']} | {row['ours_ms']:.2f} | {row['peer_ms']:.2f} | {row['ratio']:.2f} "
-            f"| {row['lowest']:.2f} to {row['highest']:.2f} |"
-            for row in rows if row["backend"] == backend
-        ]
+        columns = ["work", "ours, ms", f"{name}, ms", "ratio", "lowest to highest"]
+        columns += ["before, ms", "ratio before"] if args.before else []
+        lines += ["", f"## {backend}", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+        lines += [f"| {' | '.join(cells(row, args.before))} |" for row in rows if row["backend"] == backend]
     return "\n".join(lines) + "\n"
+
+
+def cells(row, with_before):
+    found = [row["title"], f"{row['ours_ms']:.2f}", f"{row['peer_ms']:.2f}", f"{row['ratio']:.2f}",
+             f"{row['lowest']:.2f} to {row['highest']:.2f}"]
+    if with_before:
+        before = row.get("before")
+        found += [f"{before['before_ms']:.2f}", f"{before['ratio']:.2f}"] if before else ["", ""]
+    return found
 
 
 def plot(path, rows, peer):
