@@ -24,6 +24,8 @@ import run
 HERE = pathlib.Path(__file__).resolve().parent
 TORCH = pathlib.Path(torch.__file__).parent
 FEW, MANY, RUNS = 4, 24, 5
+# Milliseconds; operations that take less on every side share a row.
+LEAST = 0.2
 
 
 def observer(folder):
@@ -80,8 +82,9 @@ def main():
 
 
 def table(case, found):
-    names = {name for operations, _ in found.values() for name in operations}
-    longest = sorted(names, key=lambda name: -max(side.get(name, (0, 0))[1] for side, _ in found.values()))
+    most = {name: max(side.get(name, (0, 0))[1] for side, _ in found.values())
+            for operations, _ in found.values() for name in operations}
+    longest = sorted((name for name in most if most[name] >= LEAST), key=lambda name: -most[name])
     lines = [f"## {run.CASES[case][0]}", "",
              "| operation | " + " | ".join(f"{side}, times | ms" for side in found) + " |",
              "|---|" + "---|---|" * len(found)]
@@ -89,6 +92,9 @@ def table(case, found):
         cells = (f"{operations[name][0]:.0f} | {operations[name][1]:.2f}" if name in operations else " | "
                  for operations, _ in found.values())
         lines.append(f"| `{name.removeprefix('aten::')}` | " + " | ".join(cells) + " |")
+    others = [[found[name] for name in most if most[name] < LEAST and name in found] for found, _ in found.values()]
+    lines.append("| others | " + " | ".join(f"{sum(n for n, _ in side):.0f} | {sum(t for _, t in side):.2f}"
+                                            for side in others) + " |")
     sums = [[sum(column) for column in zip(*operations.values())] for operations, _ in found.values()]
     lines.append("| all of LibTorch | " + " | ".join(f"{count:.0f} | {time:.2f}" for count, time in sums) + " |")
     rest = (whole - time for (_, whole), (_, time) in zip(found.values(), sums))
