@@ -1,5 +1,7 @@
 //! The one error type of this crate.
 
+use burn::tensor::DType;
+
 /// Why a size, a configuration or a request does not fit.
 ///
 /// Sizes are `[height, width]` in pixels. Each variant names what was got and what was expected.
@@ -120,6 +122,16 @@ pub enum Error {
         expected: Vec<usize>,
         /// The shape it has.
         got: Vec<usize>,
+    },
+    /// A tensor of another type than one that it meets.
+    #[error("{what}: expected numbers of type {expected:?}, got {got:?}")]
+    Type {
+        /// What was compared.
+        what: &'static str,
+        /// The type that it should have.
+        expected: DType,
+        /// The type that it has.
+        got: DType,
     },
     /// An image with more tokens than a row of a pack.
     #[error(

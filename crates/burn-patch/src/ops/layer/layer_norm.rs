@@ -17,7 +17,7 @@ use crate::ops::{LayerOps, dequantized};
 ///
 /// # Panics
 ///
-/// If gamma or beta is not as long as the last axis of `x`.
+/// If gamma or beta is not as long as the last axis of `x`, or not of its type.
 pub fn layer_norm<const D: usize>(
     x: Tensor<D>,
     gamma: Tensor<1>,
@@ -28,11 +28,14 @@ pub fn layer_norm<const D: usize>(
     let dim = shape[D - 1];
     assert_eq!(gamma.dims(), [dim], "gamma");
     assert_eq!(beta.dims(), [dim], "beta");
+    let (gamma, beta) = (dequantized(gamma), dequantized(beta));
+    assert_eq!(gamma.dtype(), x.dtype(), "types of gamma and x");
+    assert_eq!(beta.dtype(), x.dtype(), "types of beta and x");
     let rows: usize = shape[..D - 1].iter().product();
     Tensor::<2>::from_dispatch(<Dispatch as LayerOps>::layer_norm_forward(
         x.reshape([rows, dim]).into_dispatch(),
-        dequantized(gamma).into_dispatch(),
-        dequantized(beta).into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
         epsilon,
     ))
     .reshape(shape)
@@ -77,6 +80,18 @@ mod tests {
         let centred = x.clone() - x.mean_dim(1);
         let variance = centred.clone().square().mean_dim(1);
         centred / (variance + EPSILON).sqrt() * gamma.unsqueeze() + beta.unsqueeze()
+    }
+
+    #[test]
+    #[should_panic(expected = "types of gamma and x")]
+    fn parameters_of_another_type_are_refused() {
+        let device = Device::flex();
+        let gamma = Tensor::ones([3], (&device, DType::F16));
+        let (x, beta) = (
+            Tensor::<2>::ones([2, 3], &device),
+            Tensor::ones([3], &device),
+        );
+        layer_norm(x, gamma, beta, EPSILON);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::ops::{Bias, LayerOps, dequantized};
 ///
 /// # Panics
 ///
-/// If the last axis of `x` is not the weight's first.
+/// If the last axis of `x` is not the weight's first, or the three are not of one type.
 pub fn linear<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
@@ -32,6 +32,10 @@ pub fn linear<const D: usize>(
     let mut shape = x.dims();
     let [input, output] = weight.dims();
     assert_eq!(shape[D - 1], input, "last axis of x and first of weight");
+    assert_eq!(weight.dtype(), x.dtype(), "types of weight and x");
+    if let Some(bias) = &bias {
+        assert_eq!(bias.dtype(), x.dtype(), "types of bias and x");
+    }
     let rows: usize = shape[..D - 1].iter().product();
     let x = x.reshape([rows, input]);
     shape[D - 1] = output;
@@ -47,6 +51,14 @@ pub fn linear<const D: usize>(
 mod tests {
     use super::*;
     use burn::tensor::{Device, TensorData};
+
+    #[test]
+    #[should_panic(expected = "types of weight and x")]
+    fn a_weight_of_another_type_is_refused() {
+        let device = Device::flex();
+        let weight = Tensor::ones([3, 4], (&device, DType::F16));
+        linear(Tensor::<2>::ones([2, 3], &device), weight, None);
+    }
 
     /// An odd value makes the whole row of x, or column of the weight, odd; nothing else.
     #[test]

@@ -19,8 +19,8 @@ use crate::ops::{Bias, Cells, Fill, Images, PatchOps, dequantized};
 ///
 /// # Panics
 ///
-/// If the images are not of the size that the grid was laid out for, or the weight does not have
-/// the images' channels and the window's kernel.
+/// If the images are not of the size that the grid was laid out for, the weight does not have the images' channels and
+/// the window's kernel, or images, weight and bias are not of one type.
 pub fn project_patches(
     images: Tensor<4>,
     weight: Tensor<4>,
@@ -58,7 +58,7 @@ pub fn project_cells(
 /// # Shapes
 ///
 /// - images as [`Images`] says; weight `[dim, channels, kh, kw]`, bias `[dim]`, [dequantized] where they are quantized
-/// - fill `[channels]`: what padding holds instead of zeros. No gradient flows to it.
+/// - fill `[channels]`: what padding holds instead of zeros, cast to the weight's type. No gradient flows to it.
 /// - cells `[batch, kept]`: the windows to project; none: all of them
 /// - result `[batch, tokens or kept, dim]` in the weight's type
 ///
@@ -86,13 +86,21 @@ pub fn project_pixels(
     if let Some(cells) = &cells {
         assert_eq!(cells.dims()[0], batch, "lists of cells and images");
     }
+    let (weight, bias) = (dequantized(weight), bias.map(dequantized));
+    let dtype = weight.dtype();
+    if let Images::Floats(images) = &images {
+        assert_eq!(images.dtype(), dtype, "types of images and weight");
+    }
+    if let Some(bias) = &bias {
+        assert_eq!(bias.dtype(), dtype, "types of bias and weight");
+    }
     Tensor::from_dispatch(<Dispatch as PatchOps>::project_patches(
         images.into_pixels(),
-        dequantized(weight).into_dispatch(),
-        bias.map_or(Bias::Absent, |bias| {
-            Bias::Present(dequantized(bias).into_dispatch())
+        weight.into_dispatch(),
+        bias.map_or(Bias::Absent, |bias| Bias::Present(bias.into_dispatch())),
+        fill.map_or(Fill::Zeros, |fill| {
+            Fill::Channels(fill.cast(dtype).into_dispatch())
         }),
-        fill.map_or(Fill::Zeros, |fill| Fill::Channels(fill.into_dispatch())),
         cells.map_or(Cells::All, |cells| Cells::Picked(cells.into_dispatch())),
         *grid,
     ))
@@ -103,6 +111,17 @@ mod tests {
     use super::*;
     use crate::grid::{Remainder, Window};
     use burn::tensor::{DType, Device};
+
+    #[test]
+    #[should_panic(expected = "types of images and weight")]
+    fn a_weight_of_another_type_is_refused() {
+        let device = Device::flex();
+        let grid = Window::patch([4, 4], Remainder::Reject)
+            .layout([8, 12])
+            .unwrap();
+        let weight = Tensor::zeros([5, 3, 4, 4], (&device, DType::F16));
+        project_patches(Tensor::zeros([1, 3, 8, 12], &device), weight, None, &grid);
+    }
 
     #[test]
     fn an_empty_batch_gives_no_tokens() {

@@ -121,6 +121,8 @@ fn check_qkv(qkv: &Qkv, heads: usize) -> Result<(), Error> {
             let [_, keys, _] = key.dims();
             same_shape("key", [batch, keys, columns], key.dims())?;
             same_shape("value", [batch, keys, columns], value.dims())?;
+            same_type("key", query.dtype(), key.dtype())?;
+            same_type("value", query.dtype(), value.dtype())?;
             (columns, 1)
         }
     };
@@ -151,6 +153,17 @@ fn same_shape<const D: usize>(
             what,
             expected: expected.to_vec(),
             got: got.to_vec(),
+        }),
+    }
+}
+
+fn same_type(what: &'static str, expected: DType, got: DType) -> Result<(), Error> {
+    match expected == got {
+        true => Ok(()),
+        false => Err(Error::Type {
+            what,
+            expected,
+            got,
         }),
     }
 }
@@ -238,6 +251,22 @@ mod tests {
             let got = error(options);
             assert!(got.starts_with(want), "{got}");
         }
+    }
+
+    #[test]
+    fn a_key_of_another_type_is_refused() {
+        let device = Device::flex();
+        let part = |dtype| Tensor::zeros([2, 3, 12], (&device, dtype));
+        let qkv = Qkv::Apart {
+            query: part(DType::F32),
+            key: part(DType::F16),
+            value: part(DType::F32),
+        };
+        let error = AttentionOptions::new(4).try_into_inputs(qkv).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "key: expected numbers of type F32, got F16"
+        );
     }
 
     #[test]
