@@ -8,8 +8,9 @@ use burn::tensor::activation::softmax;
 use burn::tensor::module::linear as burn_linear;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_patch::layers::LayerNormConfig;
+use burn_patch::ops::backends::tune_products;
 use burn_patch::ops::{AttentionOptions, Qkv, Reach, attention, cross_entropy, layer_norm, linear};
-use burn_patch_tests::{backends, det_tensor, largest_difference, tolerance};
+use burn_patch_tests::{backends, det, det_tensor, largest_difference, tolerance};
 use safetensors::SafeTensors;
 
 /// Values of both, and gradients of their sum weighted by a formula, must agree.
@@ -224,6 +225,40 @@ fn attention_is_softmax_of_scores_times_values() {
                             formula(qkv(inputs), heads, added, reached.clone())
                         },
                     );
+                }
+            }
+        }
+    }
+}
+
+/// On CubeCL two ways are measured then, the faster one of which gives the result; whatever is not a number spreads alike.
+#[test]
+fn attention_is_the_same_where_products_are_tuned() {
+    for backend in backends() {
+        for [batch, tokens, heads, width] in [[2, 20, 2, 8], [1, 9, 3, 3]] {
+            for odd in [None, Some(f32::NAN), Some(f32::INFINITY)] {
+                for part in 0..3 {
+                    let shape = [batch, tokens, 3 * heads * width];
+                    let mut qkv = det(shape.iter().product(), 1);
+                    if let Some(odd) = odd {
+                        qkv[5 * 3 * heads * width + part * heads * width] = odd;
+                    }
+                    let qkv = Tensor::from_data(TensorData::new(qkv, shape), &backend.device);
+                    tune_products(true);
+                    let ours = attention(Qkv::Fused(qkv.clone()), AttentionOptions::new(heads));
+                    let ours = ours.into_data();
+                    tune_products(false);
+                    let all = Tensor::ones([1, 1, 1, 1], &backend.device);
+                    let want = formula(qkv, heads, None, all).into_data();
+                    let [ours, want] = [ours, want].map(|data| data.try_to_vec::<f32>().unwrap());
+                    for (got, want) in ours.into_iter().zip(want) {
+                        let same = match want.is_finite() {
+                            true => f64::from(got - want).abs() <= tolerance::F32,
+                            false => got == want || got.is_nan() && want.is_nan(),
+                        };
+                        let place = format!("{odd:?} in {part} of {tokens}, {}", backend.name);
+                        assert!(same, "{place}: {got} instead of {want}");
+                    }
                 }
             }
         }

@@ -19,6 +19,17 @@ pub(super) fn product_shape(left: &Shape, right: &Shape) -> Shape {
     Shape::from(axes.collect::<Vec<usize>>())
 }
 
+pub(crate) fn attend<B: Backend>(
+    [query, key, value]: [FloatTensor<B>; 3],
+    scale: f64,
+    product: impl Fn(FloatTensor<B>, FloatTensor<B>) -> FloatTensor<B>,
+    softmax_rows: impl Fn(FloatTensor<B>) -> FloatTensor<B>,
+) -> FloatTensor<B> {
+    let query = B::float_mul_scalar(query, scale.into());
+    let scores = product(query, B::float_swap_dims(key, 2, 3));
+    product(softmax_rows(scores), value)
+}
+
 pub(crate) fn softmax_rows_grad<B: Backend>(
     weights: FloatTensor<B>,
     grad: FloatTensor<B>,

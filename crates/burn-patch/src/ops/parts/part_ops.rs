@@ -22,6 +22,22 @@ pub trait PartOps: Backend {
         Self::float_matmul(left, right)
     }
 
+    /// `softmax(scale·Q·Kᵀ)·V` per head: query `[batch, heads, queries, width]`, key and value `[batch, heads, keys, width]`.
+    #[fusion(dtype = query, shape = query)]
+    fn attend(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        composed::attend::<Self>(
+            [query, key, value],
+            scale,
+            Self::product,
+            Self::softmax_rows,
+        )
+    }
+
     /// `exp(s)/Σexp(s)` over the last axis.
     #[fusion(dtype = scores, shape = scores)]
     fn softmax_rows(scores: FloatTensor<Self>) -> FloatTensor<Self> {

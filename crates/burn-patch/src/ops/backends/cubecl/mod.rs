@@ -6,12 +6,14 @@
 //!
 //! A driver compiles each kernel when it is first run, which takes a GPU's first minute. So what a training step does most
 //! has few kernels: softmax and layer norm by row take their sizes at run time (`rows`), a step of AdamW is one kernel for
-//! parameters of every shape (`adamw`), and products are tuned only where a program wants it (`parts`). What else the layers
-//! do is composed, and Burn's Fusion makes kernels of it. `benches/record/gpu` has the counts.
+//! parameters of every shape (`adamw`), and products are tuned only where a program wants it (`parts`); there, attention too
+//! is run in the way that was measured to be the faster one (`flash`). What else the layers do is composed, and Burn's
+//! Fusion makes kernels of it. `benches/record/gpu` has the counts.
 //!
 //! What was measured is in `benches/record/windows` and `benches/record/peers`, on a software driver.
 
 mod adamw;
+mod flash;
 mod like;
 mod loss;
 mod parts;

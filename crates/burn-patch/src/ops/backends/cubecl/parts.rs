@@ -6,7 +6,7 @@ use burn::tensor::DType;
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::matmul::{MatmulStrategy, matmul};
 
-use super::{loss, rows};
+use super::{flash, loss, rows};
 use crate::ops::PartOps;
 use crate::ops::backends::tuning;
 use crate::ops::parts::composed;
@@ -18,6 +18,18 @@ impl PartOps for CubeBackend {
         }
         let dtype = left.dtype;
         matmul(left, right, None, MatmulStrategy::Cube, dtype).expect("a kernel for every product")
+    }
+
+    fn attend(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        match tuning::products_are_tuned() && query.dtype == DType::F32 {
+            true => flash::fastest((query, key, value, scale)),
+            false => flash::composed((query, key, value, scale)),
+        }
     }
 
     fn softmax_rows(scores: FloatTensor<Self>) -> FloatTensor<Self> {

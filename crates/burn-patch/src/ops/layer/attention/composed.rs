@@ -22,6 +22,9 @@ pub(crate) fn attention<B: PartOps>(inputs: AttentionInputs<B>) -> FloatTensor<B
     let (sizes, reach) = (inputs.sizes(), Hidden::<B>::of(&inputs));
     let scores = Scores::<B>::of(&inputs);
     let [query, key, value] = split_heads::<B>(inputs.qkv, &sizes);
+    if scores.are_plain() && matches!(reach, Hidden::All) {
+        return merge_heads::<B>(B::attend(query, key, value, scores.scale));
+    }
     let weights = scores.weights(query, key, &reach);
     merge_heads::<B>(reach.over_keys(weights, value, Factor::Weights))
 }
@@ -87,6 +90,10 @@ impl<B: PartOps> Scores<B> {
             bias: inputs.bias.clone().into_option(),
             key_bias: inputs.key_bias.clone().into_option(),
         }
+    }
+
+    fn are_plain(&self) -> bool {
+        self.bias.is_none() && self.key_bias.is_none()
     }
 
     /// `softmax(scale·Q·Kᵀ + bias + key bias)` over the keys in reach, 0 out of it.
