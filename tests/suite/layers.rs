@@ -235,8 +235,8 @@ fn attention_is_softmax_of_scores_times_values() {
 #[test]
 fn attention_is_the_same_where_products_are_tuned() {
     for backend in backends() {
-        // With fewer keys than a vector holds, LibTorch's own kernel gives zeros for a query of NaN.
-        for [batch, tokens, heads, width] in [[2, 20, 2, 8], [1, 17, 3, 3]] {
+        // Both sides of the number of keys from which LibTorch's own kernel keeps a NaN.
+        for [batch, tokens, heads, width] in [[2, 20, 2, 8], [1, 9, 3, 3]] {
             for odd in [None, Some(f32::NAN), Some(f32::INFINITY)] {
                 for part in 0..3 {
                     let shape = [batch, tokens, 3 * heads * width];
