@@ -1,7 +1,7 @@
 //! Attention by LibTorch's scaled dot product, which chooses a kernel by device, type and shape.
 //!
 //! It has no way to keep a NaN out of reach, so only attention to all keys is its; the rest is composed. So is attention to a
-//! few keys, where it would drop a NaN.
+//! few keys on the CPU, where it would drop a NaN.
 
 use burn::backend::LibTorch;
 use burn::backend::libtorch::TchTensor;
@@ -68,7 +68,11 @@ pub(super) fn grads(
 
 fn is_whole(inputs: &AttentionInputs<LibTorch>) -> bool {
     let sizes = inputs.sizes();
-    matches!(inputs.reach, ReachPrimitive::All) && !sizes.is_empty() && sizes.keys >= LEAST_KEYS
+    let kernel_keeps_nan = || {
+        let parts = inputs.qkv.clone().into_tensors();
+        sizes.keys >= LEAST_KEYS || parts.iter().all(|part| part.tensor.device().is_cuda())
+    };
+    matches!(inputs.reach, ReachPrimitive::All) && !sizes.is_empty() && kernel_keeps_nan()
 }
 
 fn attend(inputs: &AttentionInputs<LibTorch>) -> TchTensor {
