@@ -137,7 +137,7 @@ mod tests {
         let device = Device::flex();
         let mlp = MlpConfig::new(3, 6)
             .with_activation(Some(Activation::SwiGlu))
-            .with_norm(Some(1e-6))
+            .with_norm(Some(1e-2))
             .init(&device);
         assert_eq!(mlp.fc1.weight.dims(), [3, 12]);
         let x = Tensor::<2>::random([4, 3], Distribution::Default, &device);

@@ -250,7 +250,7 @@ mod tests {
             .with_pretrained_window(window)
             .with_initializer(Initializer::Normal {
                 mean: 0.0,
-                std: 0.5,
+                std: 0.1,
             })
             .init(&Site::new([3, 4], 1).with_blocks(2, 3), &device);
         let on = tokens(&device).with_prefix(Tensor::zeros([1, 1, 1], &device));

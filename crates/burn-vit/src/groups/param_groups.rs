@@ -273,7 +273,7 @@ mod tests {
                 (scaled - groups.scale(param) * whole).abs() <= 1e-4 * whole + rounding,
                 "{path}: {scaled} of {whole}"
             );
-            seen[param.layer] += usize::from(whole > 1e-3);
+            seen[param.layer] += usize::from(whole > 1e-5);
         }
         assert!(seen.iter().all(|&moved| moved > 0), "{seen:?}");
     }

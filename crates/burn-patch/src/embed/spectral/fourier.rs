@@ -355,6 +355,8 @@ mod tests {
         let mut split = config.with_bands(SPLIT).with_bias(false).init(&device);
         let high = split.high.as_mut().unwrap();
         high.gate = Param::from_tensor(Tensor::from_floats([1e4, -1e4], &device));
+        let weight = Tensor::full(high.band.proj.weight.dims(), 0.1, &device);
+        high.band.proj.weight = Param::from_tensor(weight);
         let tokens = split.forward(image).into_embeddings().into_data();
         let tokens = tokens.try_to_vec_as::<f32>().unwrap();
         assert!(

@@ -262,9 +262,10 @@ fn a_policy_gradient_finds_the_rewarded_size() {
 fn gradients_reach_the_router_and_every_head() {
     let device = Device::flex().autodiff();
     let embed = config().with_budget(Some(0.5)).init(&device);
-    let images = random([16, 24], &device);
+    // Enough regions for each size to be chosen.
+    let images = random([24, 32], &device);
     let routing = embed
-        .route(images.clone(), None, &noise(36, 3), 0.8)
+        .route(images.clone(), None, &noise(72, 3), 0.8)
         .unwrap();
     let routed = embed.forward_routed(images.clone(), &routing).tokens;
     for tokens in [embed.forward(images), routed] {
