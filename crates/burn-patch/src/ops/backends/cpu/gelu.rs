@@ -10,13 +10,14 @@ use rayon::prelude::*;
 use super::Real;
 use super::block::CHUNK;
 use super::vectorized::vectorized;
+use super::zeros::zeros;
 
 /// `1/√(2π)`.
 const DENSITY_AT_ZERO: f32 = 0.398_942_3;
 
 /// `x·Φ(x)`.
 pub(super) fn gelu(x: &[f32]) -> Vec<f32> {
-    let mut out = vec![0.0; x.len()];
+    let mut out = zeros(x.len());
     let chunks = out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK));
     chunks.for_each(|(out, x)| {
         vectorized(
@@ -34,7 +35,7 @@ pub(super) fn gelu(x: &[f32]) -> Vec<f32> {
 
 /// `grad·(Φ(x) + x·φ(x))`.
 pub(super) fn gelu_grad(x: &[f32], grad: &[f32]) -> Vec<f32> {
-    let mut out = vec![0.0; x.len()];
+    let mut out = zeros(x.len());
     let inputs = x.par_chunks(CHUNK).zip(grad.par_chunks(CHUNK));
     let chunks = out.par_chunks_mut(CHUNK).zip(inputs);
     chunks.for_each(|(out, (x, grad))| {

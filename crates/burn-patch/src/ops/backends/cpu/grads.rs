@@ -11,6 +11,7 @@ use super::block::{
 };
 use super::gather::{Pixel, Source, Windows};
 use super::sums::{Division, ParameterGrads};
+use super::zeros::zeros;
 
 /// `∂W = ∂Tᵀ·X`, `[dim, values]`, and `∂b = Σ ∂T`, `[dim]`, from the tokens' gradient `[windows, dim]`.
 pub(super) fn parameter_grads<S: Pixel<T>, T: Real>(
@@ -42,7 +43,7 @@ fn part_grads<S: Pixel<T>, T: Real>(
 ) -> ParameterGrads<T> {
     let len = source.windows.len();
     let rows = dim.div_ceil(slices).next_multiple_of(LANES);
-    let mut weight = vec![T::default(); dim * len];
+    let mut weight = zeros(dim * len);
     let mut bias = vec![T::default(); dim];
     for part in blocks(windows, (buffer.len() / len).max(1)) {
         let buffer = &mut buffer[..part.len() * len];
@@ -85,7 +86,7 @@ pub(super) fn images_grad<T: Real>(
     let (per_image, len) = (windows.per_image(), windows.len());
     let weight = MatRef::from_row_major_slice(weight, dim, len);
     let block = block_windows::<T>(per_image, len, dim);
-    let mut images = vec![T::default(); windows.batch * windows.pixels()];
+    let mut images = zeros(windows.batch * windows.pixels());
     images
         .par_chunks_mut(windows.pixels())
         .enumerate()

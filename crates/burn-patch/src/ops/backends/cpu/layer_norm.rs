@@ -6,6 +6,7 @@ use super::Real;
 use super::block::{CHUNK, add};
 use super::real::sum;
 use super::vectorized::vectorized;
+use super::zeros::zeros;
 
 /// Gradients of input, scale and shift.
 pub(super) struct Grads<T> {
@@ -18,7 +19,7 @@ pub(super) struct Grads<T> {
 pub(super) fn layer_norm<T: Real>(x: &[T], gamma: &[T], beta: &[T], epsilon: f64) -> Vec<T> {
     let dim = gamma.len();
     let chunk = CHUNK.div_ceil(dim) * dim;
-    let mut out = vec![T::default(); x.len()];
+    let mut out = zeros(x.len());
     let chunks = out.par_chunks_mut(chunk).zip(x.par_chunks(chunk));
     chunks.for_each(|(out, x)| {
         vectorized(
@@ -46,7 +47,7 @@ pub(super) fn layer_norm_grads<T: Real>(
 ) -> Grads<T> {
     let dim = gamma.len();
     let chunk = CHUNK.div_ceil(dim) * dim;
-    let mut out = vec![T::default(); x.len()];
+    let mut out = zeros(x.len());
     let inputs = x.par_chunks(chunk).zip(grad.par_chunks(chunk));
     let sums: Vec<[Vec<T>; 2]> = out
         .par_chunks_mut(chunk)

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::Real;
 use super::block::{LANES, add, affine, block_windows, multiply, tasks};
 use super::sums::{Division, ParameterGrads};
+use super::zeros::zeros;
 
 /// `x[rows, input]·weight[input, output] + bias[output]`, rows by threads.
 pub(super) fn linear<T: Real>(
@@ -27,7 +28,7 @@ fn rows_product<T: Real>(left: &[T], right: MatRef<'_, T>, bias: Option<&[T]>) -
     let (len, dim) = (right.nrows(), right.ncols());
     let rows = left.len() / len;
     let block = block_windows::<T>(rows, len, dim);
-    let mut out = vec![T::default(); rows * dim];
+    let mut out = zeros(rows * dim);
     out.par_chunks_mut(block * dim)
         .zip(left.par_chunks(block * len))
         .for_each(|(out, left)| affine(out, left, right, bias));
@@ -49,7 +50,7 @@ pub(super) fn parameter_grads<T: Real>(
             let x = &x[rows.start * input..rows.end * input];
             let x = MatRef::from_row_major_slice(x, rows.len(), input).transpose();
             let grads = MatRef::from_row_major_slice(grad, rows.len(), output);
-            let mut weight = vec![T::default(); input * output];
+            let mut weight = zeros(input * output);
             let slices = weight.par_chunks_mut(share * output).enumerate();
             slices.for_each(|(index, weight)| {
                 let count = weight.len() / output;

@@ -44,6 +44,7 @@ mod real;
 mod rows;
 mod sums;
 mod vectorized;
+mod zeros;
 
 pub(super) use backend::cpu_backend;
 pub(super) use host::Host;

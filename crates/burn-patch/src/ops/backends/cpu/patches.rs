@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::gather::{Source, Windows};
 use super::host::{Host, tensor, values};
+use super::zeros::zeros;
 use super::{Real, grads, project, sums};
 use crate::grid::PatchGrid;
 use crate::ops::patch::composed;
@@ -201,7 +202,7 @@ fn interleave<T: Real>(
 
 /// Exchanges the last two axes of `[.., slow, fast]`.
 fn exchange<T: Real>(values: &[T], slow: usize, fast: usize) -> Vec<T> {
-    let mut exchanged = vec![T::default(); values.len()];
+    let mut exchanged = zeros(values.len());
     let blocks = exchanged
         .par_chunks_mut(slow * fast)
         .zip(values.par_chunks(slow * fast));

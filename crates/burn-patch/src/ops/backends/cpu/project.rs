@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::Real;
 use super::block::{affine, block_windows};
 use super::gather::{Pixel, Source};
+use super::zeros::zeros;
 
 /// Tokens `[windows, dim]` with weight `[dim, values]` and bias `[dim]`.
 pub(super) fn project<S: Pixel<T>, T: Real>(
@@ -17,7 +18,7 @@ pub(super) fn project<S: Pixel<T>, T: Real>(
     let (count, len) = (source.windows.count(), source.windows.len());
     let weight = MatRef::from_row_major_slice(weight, dim, len).transpose();
     let block = block_windows::<T>(count, len, dim);
-    let mut tokens = vec![T::default(); count * dim];
+    let mut tokens = zeros(count * dim);
     tokens
         .par_chunks_mut(block * dim)
         .enumerate()

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::Real;
 use super::block::add;
+use super::zeros::zeros;
 
 /// Rows of values `[images, rows, dim]` by index `[batch, kept]`, `[batch, kept, dim]`; one image serves all.
 ///
@@ -31,7 +32,7 @@ pub(super) fn scatter_add<T: Real>(
     [images, rows, dim]: [usize; 3],
     index: &[i64],
 ) -> Vec<T> {
-    let mut out = vec![T::default(); images * rows * dim];
+    let mut out = zeros(images * rows * dim);
     let each = per_image(index, images);
     let sums = out.par_chunks_mut((rows * dim).max(1));
     let parts = index.par_chunks(each);

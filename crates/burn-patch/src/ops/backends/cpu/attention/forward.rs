@@ -10,11 +10,12 @@ use crate::ops::backends::cpu::attention::rows::Rows;
 use crate::ops::backends::cpu::attention::scores::{block, weights};
 use crate::ops::backends::cpu::block::{multiply, rows_mut};
 use crate::ops::backends::cpu::real::Real;
+use crate::ops::backends::cpu::zeros::zeros;
 
 /// `softmax(scale·Q·Kᵀ + biases)·V`, `[batch, queries, heads·width]`; zeros where a query reaches nothing.
 pub(super) fn attention<T: Real>(inputs: &Inputs<'_, T>) -> Vec<T> {
     let (queries, dim) = (inputs.sizes.queries, inputs.sizes.dim());
-    let mut out = vec![T::default(); inputs.sizes.batch * queries * dim];
+    let mut out = zeros(inputs.sizes.batch * queries * dim);
     let images = out.par_chunks_mut(queries * dim).enumerate();
     images.for_each(|(image, out)| match inputs.parts[image].as_slice() {
         [part] if let Rows::Range(range) = &part.queries => {

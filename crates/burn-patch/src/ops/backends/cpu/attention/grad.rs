@@ -20,6 +20,7 @@ use crate::ops::backends::cpu::attention::scores::{block, softmax_grad, weights}
 use crate::ops::backends::cpu::attention::target::{Apart, Target};
 use crate::ops::backends::cpu::block::{add, blocks, multiply};
 use crate::ops::backends::cpu::real::Real;
+use crate::ops::backends::cpu::zeros::zeros;
 
 /// Gradients of what is read, in the same shapes.
 pub(super) struct Grads<T> {
@@ -49,7 +50,6 @@ pub(super) fn attention_grads<T: Real>(
 /// Each image's gradients, all heads; that of the keys' bias `[batch, keys]`.
 fn by_images<T: Real>(inputs: &Inputs<'_, T>, grad: &[T], tracked: TrackedBiases) -> Grads<T> {
     let (batch, keys) = (inputs.sizes.batch, inputs.sizes.keys);
-    let zeros = |len: usize| vec![T::default(); len];
     let mut qkv: Vec<Vec<T>> = inputs.qkv.iter().map(|part| zeros(part.len())).collect();
     let bias = inputs.bias.filter(|_| tracked.bias);
     let mut bias = bias.map(|bias| zeros(bias.values.len()));
@@ -83,7 +83,7 @@ fn by_images<T: Real>(inputs: &Inputs<'_, T>, grad: &[T], tracked: TrackedBiases
 fn by_heads<T: Real>(inputs: &Inputs<'_, T>, grad: &[T], tracked: TrackedBiases) -> Grads<T> {
     let (sizes, heads) = (&inputs.sizes, inputs.sizes.heads);
     let plane = sizes.queries * sizes.keys;
-    let mut bias = vec![T::default(); heads * plane];
+    let mut bias = zeros(heads * plane);
     let planes = bias.par_chunks_exact_mut(plane).enumerate();
     let found = planes.map_init(Scratch::default, |scratch, (head, bias)| {
         head_grads(inputs, grad, tracked, head, bias, scratch)
@@ -121,7 +121,6 @@ fn head_grads<T: Real>(
     scratch: &mut Scratch<T>,
 ) -> HeadGrads<T> {
     let sizes = &inputs.sizes;
-    let zeros = |len: usize| vec![T::default(); len];
     let qkv = inputs
         .qkv
         .iter()
@@ -149,7 +148,7 @@ fn head_grads<T: Real>(
 fn side_by_side<T: Real>(inputs: &Inputs<'_, T>, heads: &[HeadGrads<T>]) -> Vec<Vec<T>> {
     let width = inputs.sizes.width;
     let tensors = inputs.qkv.iter().enumerate().map(|(tensor, values)| {
-        let mut out = vec![T::default(); values.len()];
+        let mut out = zeros(values.len());
         let len = values.len() / inputs.sizes.batch;
         let images = out.par_chunks_mut(len).enumerate();
         images.for_each(|(image, out)| {
