@@ -97,7 +97,7 @@ fn multiply_in_steps<T: Real>(
 }
 
 /// Whether faer 0.24 multiplies by its AVX2 kernel, for which steps were measured to be faster. With AVX-512 they were
-/// not measured; without either, faer copies both factors first.
+/// measured to make no difference; without either, faer copies both factors first.
 fn steps_pay() -> bool {
     #[cfg(target_arch = "x86_64")]
     return !std::arch::is_x86_feature_detected!("avx512f")
