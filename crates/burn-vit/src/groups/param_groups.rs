@@ -245,7 +245,11 @@ mod tests {
     /// Plain gradient descent moves a parameter by rate times gradient, so its way in a step is the rate.
     #[test]
     fn each_layer_moves_by_its_part_of_the_rate() {
-        let before = vit();
+        let mut before = vit();
+        // Logits near zero would leave nothing to move.
+        let fc = before.head.fc.as_mut().expect("a classifier");
+        let weight = fc.weight.val().inner() * 5.0;
+        fc.weight = Param::from_tensor(Tensor::from_inner(weight));
         let groups = ParamGroups::of(&before).with_layer_decay(0.5);
         let step = |mut optimizer: ModuleOptimizer, groups: &ParamGroups| {
             let loss = before.forward(images()).square().sum();
@@ -273,7 +277,7 @@ mod tests {
                 (scaled - groups.scale(param) * whole).abs() <= 1e-4 * whole + rounding,
                 "{path}: {scaled} of {whole}"
             );
-            seen[param.layer] += usize::from(whole > 1e-5);
+            seen[param.layer] += usize::from(whole > 1e-3);
         }
         assert!(seen.iter().all(|&moved| moved > 0), "{seen:?}");
     }
